@@ -1,0 +1,18 @@
+// The store on disk: LMDB in a directory of its own.
+#pragma once
+#include "store.h"
+
+struct store_lmdb_options {
+    const char *dir;          // created with mode 0700 when missing; its parent must exist
+    bool sync;                // false: --sync none
+    uint64_t max_disk_bytes;  // 0: no limit of our own
+    uint64_t reserve_bytes;   // size of the preallocated reserve file; 0: none
+    const uint8_t *new_store_id; // 16 random bytes, used when the store is created
+};
+
+// Open or create.
+//
+// Errors: STORAGE_FAILED       cannot be opened, created or locked; another process has it open; not a netqueue store
+//         UNSUPPORTED_VERSION  a format this program does not know
+//         NO_MEMORY
+enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error);

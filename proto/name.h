@@ -1,0 +1,8 @@
+// What a queue may be called. Names are compared byte by byte; there is one way to write each.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+// True for 1 .. NQ_NAME_BYTES_MAX bytes of [A-Za-z0-9._:/-] (no space, no control byte, no NUL, ASCII only), not starting with
+// '.' , '-' or '/', not ending with '/' and without "//" or "..". Borrows `name`, which need not be terminated.
+bool nq_name_is_valid(const void *name, size_t len);
