@@ -37,7 +37,8 @@ struct store_item {
 };
 
 // Called by store_load in this order: meta (always, zeroed for a new store), queues, sessions, item records, runs, streams, and
-// then, for each queue, every stored item below its cursor and every item that has an item_record at or above it, rising by seq.
+// then, for each queue, rising by seq and once each: every stored item below its cursor (but for reclaimed_below .. gone_below - 1,
+// which may be millions waiting to be removed), and every stored item anywhere that has an item_record or lies in a run.
 // A callback returns false to stop the load with NO_MEMORY.
 struct store_loader {
     void *context;

@@ -1,0 +1,89 @@
+// Who waits for what: parked gets, puts and joins, fairness, deadlines. Pure and volatile: nothing here is stored, and a waiter
+// lives no longer than its session. Every request ends in exactly one answer, unless its session ends first.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+
+struct dispatch;
+
+struct dispatch_config {
+    uint64_t waiters_per_session_max;
+    uint64_t parked_bytes_per_session_max;
+    uint64_t parked_bytes_max;
+};
+
+enum dispatch_kind { DISPATCH_PUT = 1, DISPATCH_GET, DISPATCH_JOIN };
+
+// Beyond engine_status: how a wait can end.
+enum dispatch_end {
+    DISPATCH_END_ENGINE = 0, // `status` says it
+    DISPATCH_END_BUSY,       // no room to park it
+    DISPATCH_END_TIMED_OUT,  // join only; a put ends FULL, a get EMPTY
+    DISPATCH_END_CANCELLED,
+};
+
+struct dispatch_answer {
+    uint64_t session_no;
+    uint64_t request_id;
+    enum dispatch_kind kind;
+    enum dispatch_end end;
+    enum engine_status status;
+    struct engine_put_result put;
+    struct engine_grant grant; // of a get that ended OK; owned by the answer: engine_grant_clear
+    bool at_most_once;
+    uint64_t queue_id;
+};
+
+struct dispatch *dispatch_create(struct engine *engine, const struct dispatch_config *config); // NULL: out of memory
+void dispatch_destroy(struct dispatch **self_p);
+bool dispatch_failed(const struct dispatch *self); // out of memory: as engine_failed
+
+struct dispatch_put {
+    uint64_t session_no;
+    uint64_t request_id;
+    struct engine_put put;   // bodies: kept alive by the caller as for engine_put; copied when parked
+    uint64_t wait_ms;        // UINT64_MAX: for ever
+};
+
+// A parked put's bodies that become accepted are the dispatch's own memory: dispatch_free_durable after engine_mark_durable.
+void dispatch_put(struct dispatch *self, uint64_t now_ms, struct engine_bytes queue, const struct dispatch_put *put);
+
+struct dispatch_get {
+    uint64_t session_no;
+    uint64_t request_id;
+    uint32_t max_items;
+    uint64_t max_bytes;
+    uint64_t lease_ms, hold_max_ms;
+    uint64_t wait_ms;
+    bool at_most_once;
+};
+
+// A get whose request_id this session has parked already is ignored; one that was answered gets what is still on lease from it.
+void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes queue, const struct dispatch_get *get);
+void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, uint64_t request_id, struct engine_bytes queue, uint64_t wait_ms);
+// True: a waiter was found and ends CANCELLED.
+bool dispatch_cancel(struct dispatch *self, uint64_t session_no, uint64_t request_id);
+
+// Before engine_session_end: the session's waiters vanish without answers.
+void dispatch_session_end(struct dispatch *self, uint64_t session_no);
+bool dispatch_session_waits(const struct dispatch *self, uint64_t session_no);
+
+// Serve waiters of touched queues and end those whose time is over. Call after every batch of commands and when a deadline is due.
+void dispatch_run(struct dispatch *self, uint64_t now_ms);
+uint64_t dispatch_next_deadline_ms(const struct dispatch *self); // UINT64_MAX: none
+
+// Answers since the last call, in order. The caller owns what they hold; the array is valid until the next call of any function here.
+struct dispatch_answer *dispatch_take_answers(struct dispatch *self, size_t *count);
+
+// The open group is sealed / the sealed group is durable: bodies of parked puts accepted in it are freed then.
+void dispatch_seal(struct dispatch *self);
+void dispatch_free_durable(struct dispatch *self);
+
+struct dispatch_counts {
+    uint32_t gets, puts, joins;
+};
+struct dispatch_counts dispatch_waiting(const struct dispatch *self, const struct queue *queue);
+uint64_t dispatch_parked_bytes(const struct dispatch *self);

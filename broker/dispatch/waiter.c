@@ -1,0 +1,201 @@
+// Parking and releasing waiters.
+#include "waiter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct queue_waiters *queue_waiters_of(struct queue *queue)
+{
+    struct queue_waiters *at = queue->waiters;
+    if (at == NULL) {
+        at = calloc(1, sizeof(*at));
+        if (at == NULL) {
+            return NULL;
+        }
+        at->queue = queue;
+        list_init(&at->gets);
+        list_init(&at->puts);
+        list_init(&at->joins);
+        queue->waiters = at;
+    }
+    return at;
+}
+
+static void drop_if_empty(struct dispatch *self, struct queue_waiters *at)
+{
+    if (at->gets.count > 0 || at->puts.count > 0 || at->joins.count > 0) {
+        return;
+    }
+    if (link_is_linked(&at->check_link)) {
+        list_remove(&self->checks, &at->check_link);
+    }
+    at->queue->waiters = NULL;
+    free(at);
+}
+
+static struct waiting_session *session_of(struct dispatch *self, uint64_t session_no)
+{
+    struct waiting_session *session = table_find(&self->sessions, session_no, 0);
+    if (session == NULL) {
+        session = calloc(1, sizeof(*session));
+        if (session == NULL || !table_insert(&self->sessions, session_no, 0, session)) {
+            free(session);
+            return NULL;
+        }
+        session->session_no = session_no;
+        list_init(&session->waiters);
+    }
+    return session;
+}
+
+static struct list *list_for(struct queue_waiters *at, enum dispatch_kind kind)
+{
+    return kind == DISPATCH_GET ? &at->gets : kind == DISPATCH_PUT ? &at->puts : &at->joins;
+}
+
+bool parking_is_refused(const struct dispatch *self, uint64_t session_no, uint64_t bytes)
+{
+    const struct waiting_session *session = table_find(&self->sessions, session_no, 0);
+    size_t waiters = session == NULL ? 0 : session->waiters.count;
+    uint64_t parked = session == NULL ? 0 : session->parked_bytes;
+    return waiters >= self->config.waiters_per_session_max || parked + bytes > self->config.parked_bytes_per_session_max ||
+           self->parked_bytes + bytes > self->config.parked_bytes_max;
+}
+
+static uint64_t deadline_after(uint64_t now_ms, uint64_t wait_ms)
+{
+    return wait_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + wait_ms;
+}
+
+struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind, uint64_t session_no,
+                           uint64_t request_id, uint64_t wait_ms)
+{
+    struct waiter *waiter = calloc(1, sizeof(*waiter));
+    struct waiting_session *session = session_of(self, session_no);
+    struct queue_waiters *at = queue_waiters_of(queue);
+    uint64_t deadline_ms = deadline_after(now_ms, wait_ms);
+    if (waiter == NULL || session == NULL || at == NULL || !table_insert(&self->requests, session_no, request_id, waiter) ||
+        (deadline_ms != UINT64_MAX && !heap_insert(&self->deadlines, &waiter->deadline, deadline_ms))) {
+        self->out_of_memory = true; // latched like the engine's: the broker ends
+        free(waiter);
+        return NULL;
+    }
+    waiter->kind = kind;
+    waiter->session_no = session_no;
+    waiter->request_id = request_id;
+    waiter->at = at;
+    waiter->session = session;
+    list_push_back(list_for(at, kind), &waiter->in_queue);
+    list_push_back(&session->waiters, &waiter->in_session);
+    if (kind == DISPATCH_GET) {
+        engine_session_waits(self->engine, session_no, queue, 1);
+    }
+    return waiter;
+}
+
+uint64_t put_bytes(const struct engine_put *put, size_t first)
+{
+    uint64_t bytes = 0;
+    for (size_t i = first; i < put->count; i++) {
+        bytes += put->bodies[i].len + (put->headers == NULL ? 0 : put->headers[i].len) + 2 * sizeof(struct engine_bytes);
+    }
+    return bytes;
+}
+
+static uint8_t *copy_bytes(struct engine_bytes *to, const struct engine_bytes *from, size_t count, uint8_t *memory)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (struct engine_bytes){from[i].len, memory};
+        if (from[i].len > 0) {
+            memcpy(memory, from[i].data, from[i].len);
+        }
+        memory += from[i].len;
+    }
+    return memory;
+}
+
+bool waiter_copy_put(struct dispatch *self, struct waiter *waiter, const struct engine_put *put)
+{
+    uint64_t bytes = put_bytes(put, 0);
+    struct parked *parked = malloc(sizeof(*parked) + bytes);
+    if (parked == NULL || (put->stream != 0 && !table_reserve(&self->streams, 1))) {
+        free(parked);
+        self->out_of_memory = true;
+        return false;
+    }
+    parked->next = NULL;
+    parked->bytes = bytes;
+    parked->bodies = (struct engine_bytes *)(void *)(parked + 1);
+    parked->headers = put->headers == NULL ? NULL : parked->bodies + put->count;
+    uint8_t *memory = (uint8_t *)(parked->bodies + put->count * 2);
+    memory = copy_bytes(parked->bodies, put->bodies, put->count, memory);
+    if (put->headers != NULL) {
+        copy_bytes(parked->headers, put->headers, put->count, memory);
+    }
+    waiter->parked = parked;
+    waiter->put = *put;
+    waiter->put.bodies = parked->bodies;
+    waiter->put.headers = parked->headers;
+    waiter->put.behind_waiters = false;
+    waiter->session->parked_bytes += bytes;
+    self->parked_bytes += bytes;
+    if (put->stream != 0) {
+        uint64_t queue_id = waiter->at->queue->record.queue_id;
+        table_remove(&self->streams, queue_id, put->stream);
+        table_insert(&self->streams, queue_id, put->stream, waiter);
+    }
+    return true;
+}
+
+static void release_put(struct dispatch *self, struct waiter *waiter)
+{
+    struct parked *parked = waiter->parked;
+    if (parked == NULL) {
+        return;
+    }
+    uint64_t queue_id = waiter->at->queue->record.queue_id;
+    if (table_find(&self->streams, queue_id, waiter->put.stream) == waiter) {
+        table_remove(&self->streams, queue_id, waiter->put.stream);
+    }
+    waiter->session->parked_bytes -= parked->bytes;
+    self->parked_bytes -= parked->bytes;
+    if (waiter->so_far.accepted > 0) { // the engine's changes point into it
+        parked->next = self->open;
+        self->open = parked;
+    } else {
+        free(parked);
+    }
+}
+
+void waiter_free(struct dispatch *self, struct waiter *waiter)
+{
+    struct queue_waiters *at = waiter->at;
+    release_put(self, waiter);
+    if (heap_node_is_in(&waiter->deadline)) {
+        heap_remove(&self->deadlines, &waiter->deadline);
+    }
+    table_remove(&self->requests, waiter->session_no, waiter->request_id);
+    list_remove(list_for(at, waiter->kind), &waiter->in_queue);
+    list_remove(&waiter->session->waiters, &waiter->in_session);
+    if (waiter->kind == DISPATCH_GET && !at->queue->record.deleted) {
+        engine_session_waits(self->engine, waiter->session_no, at->queue, -1);
+    }
+    if (waiter->session->waiters.count == 0) {
+        table_remove(&self->sessions, waiter->session_no, 0);
+        free(waiter->session);
+    }
+    if (waiter->kind == DISPATCH_PUT && !link_is_linked(&at->check_link)) {
+        list_push_back(&self->checks, &at->check_link);
+    }
+    free(waiter);
+    drop_if_empty(self, at);
+}
+
+void parked_free_all(struct parked **list_p)
+{
+    while (*list_p != NULL) {
+        struct parked *parked = *list_p;
+        *list_p = parked->next;
+        free(parked);
+    }
+}

@@ -1,0 +1,284 @@
+// A start on a store: records come back as queues, items, runs, streams and sessions.
+#include <string.h>
+
+#include "internal.h"
+
+enum { UNFLUSHED_LEASES_MAX = 20000 }; // as many items as one commit group may hand out
+
+bool engine_restore_meta(struct engine *self, const struct meta_record *record)
+{
+    engine_advance(self, record->now_ms);
+    if (record->next_queue_id > self->next_queue_id) {
+        self->next_queue_id = record->next_queue_id;
+    }
+    if (record->next_session_no > self->next_session_no) {
+        self->next_session_no = record->next_session_no;
+    }
+    return true;
+}
+
+bool engine_restore_queue(struct engine *self, const struct queue_record *record)
+{
+    struct queue *queue = queue_restore_slot(self, record);
+    if (queue == NULL) {
+        return false;
+    }
+    if (record->queue_id >= self->next_queue_id) {
+        self->next_queue_id = record->queue_id + 1;
+    }
+    if (record->deleted || record->reclaimed_below < record->gone_below) {
+        queue_reclaim_later(self, queue);
+    }
+    return true;
+}
+
+static struct session *restore_session(struct engine *self, const struct session_record *record)
+{
+    uint64_t no;
+    uint64_t next = self->next_session_no;
+    self->next_session_no = record->session_no;
+    enum engine_status status = engine_session_open(self, self->now_ms, record->id, record->token, &no);
+    self->next_session_no = record->session_no >= next ? record->session_no + 1 : next;
+    return status == ENGINE_OK ? session_find(self, no) : NULL;
+}
+
+bool engine_restore_session(struct engine *self, const struct session_record *record)
+{
+    struct session *session = restore_session(self, record);
+    if (session == NULL) {
+        return !self->out_of_memory;
+    }
+    session->renewed_ms = record->renewed_ms;
+    session->workers = record->workers;
+    session->stored = true;
+    return true;
+}
+
+static struct run *restore_lease(struct engine *self, struct queue *queue, uint64_t session_no, uint64_t get_id)
+{
+    struct session *session = session_find(self, session_no);
+    struct attachment *attachment = session == NULL ? NULL : session_attach(self, session, queue);
+    struct run *run = attachment == NULL ? NULL : run_create(self, attachment);
+    if (run != NULL) {
+        run->get_id = get_id;
+        if (get_id > session->last_get_id) {
+            session->last_get_id = get_id;
+        }
+    }
+    return run;
+}
+
+bool engine_restore_run(struct engine *self, const struct run_record *record)
+{
+    struct queue *queue = table_find(&self->queues_by_id, record->queue_id, 0);
+    struct run *run = queue == NULL ? NULL : restore_lease(self, queue, record->session_no, record->get_id);
+    if (run == NULL) { // its session or queue is gone: the items are found without a holder and return
+        engine_record(self, &(struct change){.kind = CHANGE_RUN_DROP,
+                                             .as.run_drop = {.queue_id = record->queue_id, .first_seq = record->first_seq}});
+        return !self->out_of_memory;
+    }
+    run->first_seq = record->first_seq;
+    run->last_seq = record->last_seq;
+    run->got_ms = record->got_ms;
+    run->lease_ms = record->lease_ms;
+    run->hold_max_ms = record->hold_max_ms;
+    run->taken = record->taken;
+    run->redelivered = record->redelivered;
+    run->stored = true;
+    return true;
+}
+
+bool engine_restore_item(struct engine *self, const struct item_record *record)
+{
+    struct queue *queue = table_find(&self->queues_by_id, record->queue_id, 0);
+    if (queue == NULL) {
+        return true;
+    }
+    struct item *item = item_create(self, queue, record->seq, 0);
+    if (item == NULL) {
+        return false;
+    }
+    item->has_record = true;
+    item->redelivered = record->redelivered;
+    item->put_delayed = record->put_delayed;
+    item->deliveries = record->deliveries;
+    item->failures = record->failures;
+    item->last_session_no = record->session_no;
+    item->due_ms = record->due_ms;
+    item->state = record->state;
+    if (record->state == ITEM_LEASED) {
+        struct run *run = restore_lease(self, queue, record->session_no, record->get_id);
+        if (run == NULL) {
+            item->state = ITEM_READY;
+            return !self->out_of_memory;
+        }
+        run->got_ms = record->got_ms;
+        run->lease_ms = record->lease_ms;
+        run->hold_max_ms = record->hold_max_ms;
+        run->taken = record->taken ? UINT32_MAX : 0;
+        item->run = run; // until engine_restore_stored tells its size
+    }
+    return true;
+}
+
+bool engine_restore_stream(struct engine *self, const struct stream_record *record)
+{
+    struct queue *queue = table_find(&self->queues_by_id, record->queue_id, 0);
+    if (queue == NULL || queue->record.deleted) {
+        return true;
+    }
+    struct stream *stream = stream_create(self, queue, record->stream);
+    if (stream == NULL) {
+        return false;
+    }
+    stream->last_number = record->last_number;
+    stream->last_seq = record->last_seq;
+    stream->used_ms = record->used_ms;
+    stream->stored = true;
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------------------- stored items
+
+// Items come rising by seq, and so do the runs of a queue: each search goes on where the one before ended.
+static struct run *covering_run(struct queue *queue, uint64_t seq)
+{
+    struct link *link = queue->restore_run != NULL ? queue->restore_run : list_first(&queue->runs);
+    for (; link != NULL; link = list_next(&queue->runs, link)) {
+        struct run *run = list_object(link, struct run, in_queue);
+        queue->restore_run = link;
+        if (run->first_seq != 0 && seq <= run->last_seq) {
+            return seq >= run->first_seq ? run : NULL;
+        }
+    }
+    return NULL;
+}
+
+static void lease_again(struct run *run, struct item *item)
+{
+    item->run = NULL;
+    item->index = (uint32_t)(run->items.count);
+    run_add(run, item);
+}
+
+static bool restore_uncovered(struct engine *self, struct queue *queue, struct item *item)
+{
+    struct run *run = covering_run(queue, item->seq);
+    if (run == NULL) {
+        item->redelivered = true;
+        return item_to_returned(self, item);
+    }
+    item->covered = true;
+    item->deliveries = 1;
+    item->redelivered = run->redelivered;
+    item->index = (uint32_t)(item->seq - run->first_seq);
+    run_add(run, item);
+    return true;
+}
+
+static bool restore_delayed(struct engine *self, struct queue *queue, struct item *item)
+{
+    if (item->seq >= queue->record.cursor) {
+        if (!heap_insert(&queue->ahead, &item->by_seq, item->seq)) {
+            return false;
+        }
+        queue->ahead_bytes += item->bytes;
+    }
+    return item_to_delayed(self, item, item->due_ms);
+}
+
+// A mark has gone over it since: what is left is to remove it.
+static void restore_gone(struct engine *self, struct queue *queue, struct item *item)
+{
+    uint64_t seq = item->seq;
+    item_free(self, item);
+    engine_record(self, &(struct change){.kind = CHANGE_REMOVE,
+                                         .as.remove = {.queue_id = queue->record.queue_id, .first_seq = seq, .last_seq = seq}});
+}
+
+bool engine_restore_stored(struct engine *self, uint64_t queue_id, uint64_t seq, uint32_t item_bytes)
+{
+    struct queue *queue = table_find(&self->queues_by_id, queue_id, 0);
+    if (queue == NULL) {
+        return true;
+    }
+    struct item *item = item_find(self, queue, seq);
+    bool named = item != NULL;
+    if (item == NULL) {
+        if (seq >= queue->record.cursor) {
+            return true;
+        }
+        item = item_create(self, queue, seq, item_bytes);
+        if (item == NULL) {
+            return false;
+        }
+    }
+    item->bytes = item_bytes;
+    bool leased = named ? item->state == ITEM_LEASED : covering_run(queue, seq) != NULL;
+    if (!leased && seq < queue->record.gone_below) {
+        restore_gone(self, queue, item);
+        return !self->out_of_memory;
+    }
+    if (!named) {
+        return restore_uncovered(self, queue, item);
+    }
+    if (item->state == ITEM_LEASED) {
+        lease_again(item->run, item);
+        return true;
+    }
+    return item->state == ITEM_DELAYED ? restore_delayed(self, queue, item) : item_to_returned(self, item);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- done
+
+// Records that name items which are not stored are left over from something that went wrong: drop them.
+static void drop_strays(struct engine *self)
+{
+    for (size_t i = 0; self->items.slots != NULL && i <= self->items.mask; i++) {
+        struct item *item = self->items.slots[i].value;
+        if (item == NULL || heap_node_is_in(&item->by_seq) || heap_node_is_in(&item->by_due) || link_is_linked(&item->in_run)) {
+            continue;
+        }
+        item->run = NULL;
+        item_forget_record(self, item);
+        item_free(self, item);
+        i--; // another entry may have moved into the slot
+    }
+}
+
+static bool start_runs(struct engine *self, struct queue *queue)
+{
+    for (struct link *link = list_first(&queue->runs); link != NULL;) {
+        struct run *run = list_object(link, struct run, in_queue);
+        link = list_next(&queue->runs, link);
+        if (run->items.count == 0) {
+            run_free(self, run);
+        } else if (!run_start(self, run)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool engine_restore_done(struct engine *self, bool clean)
+{
+    drop_strays(self);
+    for (size_t i = 0; self->queues_by_id.slots != NULL && i <= self->queues_by_id.mask; i++) {
+        struct queue *queue = self->queues_by_id.slots[i].value;
+        if (queue == NULL) {
+            continue;
+        }
+        if (!start_runs(self, queue)) {
+            return false;
+        }
+        if (!clean) {
+            uint64_t horizon = queue->record.cursor + UNFLUSHED_LEASES_MAX;
+            queue->redelivered_below = horizon < queue->record.next_seq ? horizon : queue->record.next_seq;
+        }
+        if (queue->record.temporary && !queue->record.deleted) {
+            queue->orphan_at_ms = self->now_ms + self->config.orphan_ms;
+            list_push_back(&self->orphans, &queue->orphan_link);
+        }
+    }
+    return !self->out_of_memory;
+}
