@@ -1,5 +1,5 @@
 // Bytes on the wire <-> plain structs. The only module that knows protobuf-c. Decoding checks sizes, counts, names and ranges,
-// so whoever receives a struct from here can rely on the limits of limits.h; it never blocks, logs or keeps anything.
+// so whoever receives a struct from here can rely on the limits of wire_limits.h; it never blocks, logs or keeps anything.
 //
 // Ownership: decoded structs and everything they point at live in the arena given. Encoding borrows all it is given.
 #pragma once
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "arena.h"
-#include "limits.h"
+#include "wire_limits.h"
 #include "status.h"
 
 // A borrowed run of bytes. Same layout as protobuf-c's ProtobufCBinaryData, so that arrays of bodies need no conversion.
@@ -282,7 +282,7 @@ struct wire_decode_limits {
 //
 // Ownership: `*out` lives in `arena`; `data` may be freed afterwards. The arena's budget should be set by the caller with
 //            wire_decode_budget(len).
-// Errors: BAD_REQUEST          not a frame of this protocol, or more than the counts of limits.h: drop it
+// Errors: BAD_REQUEST          not a frame of this protocol, or more than the counts of wire_limits.h: drop it
 //         UNSUPPORTED_VERSION  well-formed, of another version; out->requests hold the ids, for answers
 //         NO_MEMORY            the arena's cap was hit (an amplification attempt) or memory is out
 // A single bad request does not fail the frame: see wire_request.refused.

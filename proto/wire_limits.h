@@ -14,12 +14,15 @@
 #define NQ_ITEMS_PER_REQUEST_MAX 10000u
 #define NQ_REQUESTS_PER_FRAME_MAX 1024u
 #define NQ_INITIAL_ITEMS_MAX 100000u
+#define NQ_QUEUES_PER_LIST_MAX 1000u
 #define NQ_DURATION_MS_MAX (1000ull * 60 * 60 * 24 * 366) // a year; longer delays, leases and ttls are refused
 #define NQ_WAIT_FOREVER UINT64_MAX
 
-// What one decoded frame may allocate: this many times its size, and a floor. Bounds protobuf amplification.
-#define NQ_DECODE_AMPLIFICATION 8u
-#define NQ_DECODE_BYTES_MIN (256u * 1024)
+// What one decoded frame may allocate: this many times its size, and a floor. Bounds protobuf amplification. The factor covers any
+// number of items of 0 or 1 bytes (8 to 9 times what they take in the frame); the floor covers what does not grow with the
+// frame: protobuf-c's scratch memory for the longest request, and the structs of NQ_REQUESTS_PER_FRAME_MAX requests.
+#define NQ_DECODE_AMPLIFICATION 10u
+#define NQ_DECODE_BYTES_MIN (2u * 1024 * 1024)
 
 // Defaults; a broker tells its own values in HelloReply.limits.
 #define NQ_BODY_BYTES_DEFAULT (1024u * 1024)
