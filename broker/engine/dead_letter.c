@@ -104,9 +104,8 @@ void item_to_dead_letter(struct engine *self, struct item *item, struct engine_b
     append_moved(self, item, to, (struct engine_bytes){headers.len, headers.bytes}, false, item->bytes + (uint32_t)headers.len);
 }
 
-bool dead_letter_closes_cycle(const struct engine *self, const struct queue *queue, struct engine_bytes dead_letter)
+bool dead_letter_closes_cycle(const struct engine *self, struct engine_bytes own, struct engine_bytes dead_letter)
 {
-    struct engine_bytes own = {queue->record.name_len, (const uint8_t *)queue->record.name};
     struct engine_bytes next = dead_letter;
     for (size_t steps = 0; next.len > 0 && steps <= self->queue_count; steps++) {
         if (next.len == own.len && memcmp(next.data, own.data, own.len) == 0) {
@@ -138,32 +137,28 @@ static enum engine_status room_for_one(const struct queue *to, uint32_t bytes)
     return ENGINE_OK;
 }
 
-// A ready item becomes one with a struct of its own, so that it can be moved.
+// A ready item becomes one with a struct of its own, so that it can be moved; and so do those that are passed over to reach it.
 static struct item *ready_item(struct engine *self, struct queue *queue, uint64_t seq)
 {
     struct item *item = item_find(self, queue, seq);
-    if (item != NULL) {
-        return item->state == ITEM_READY && seq >= queue->record.gone_below ? item : NULL;
-    }
-    while (heap_min_key(&queue->ahead) == queue->record.cursor) {
-        struct item *delayed = heap_object(heap_min(&queue->ahead), struct item, by_seq);
-        heap_remove(&queue->ahead, &delayed->by_seq);
-        queue->ahead_bytes -= delayed->bytes;
-        queue->record.cursor_put_bytes += delayed->bytes;
-        queue->record.cursor++;
-    }
     uint32_t bytes;
     uint64_t put_bytes;
-    if (seq != queue->record.cursor || seq >= queue->record.next_seq || !item_size(self, queue, seq, &bytes, &put_bytes)) {
+    if (item == NULL && seq >= queue->record.next_seq) {
         return NULL;
     }
-    item = item_create(self, queue, seq, bytes);
-    if (item != NULL) {
+    while (item == NULL && queue->record.cursor <= seq && cursor_item(self, queue, &bytes, &put_bytes)) {
+        uint64_t at = queue->record.cursor;
+        struct item *fresh = item_create(self, queue, at, bytes);
+        if (fresh == NULL) {
+            return NULL;
+        }
+        fresh->redelivered = at < queue->redelivered_below;
         queue->record.cursor++;
         queue->record.cursor_put_bytes = put_bytes + bytes;
-        item_to_returned(self, item);
+        item_to_returned(self, fresh);
+        item = at == seq ? fresh : NULL;
     }
-    return item;
+    return item != NULL && item->state == ITEM_READY && seq >= queue->record.gone_below ? item : NULL;
 }
 
 enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to, uint32_t own_bytes)

@@ -202,11 +202,24 @@ static void collect_items(struct engine *self)
         struct item *item = list_object(link, struct item, dirty_link);
         struct item_record record = item_to_record(item);
         item->has_record = true;
-        if (item->state == ITEM_LEASED) {
+        if (item->state == ITEM_LEASED && !item->run->session->stored) {
             session_changed(self, item->run->session);
         }
         engine_record(self, &(struct change){.kind = CHANGE_ITEM, .as.item = &record});
     }
+}
+
+// In the answer the items of a run may stand behind others that were ready before: in its record only its own stretch counts.
+static uint32_t taken_of_stretch(const struct run *run)
+{
+    uint32_t taken = 0;
+    for (struct link *link = list_first(&run->items); run->taken > 0 && link != NULL; link = list_next(&run->items, link)) {
+        const struct item *item = list_object(link, struct item, in_run);
+        if (item->covered && item->index < run->taken) {
+            taken = (uint32_t)(item->seq - run->first_seq + 1);
+        }
+    }
+    return taken;
 }
 
 static void collect_runs(struct engine *self)
@@ -222,7 +235,7 @@ static void collect_runs(struct engine *self)
             .got_ms = run->got_ms,
             .lease_ms = run->lease_ms,
             .hold_max_ms = run->hold_max_ms,
-            .taken = run->taken,
+            .taken = taken_of_stretch(run),
             .redelivered = run->redelivered,
         };
         run->stored = true;
@@ -269,9 +282,31 @@ static void collect_sessions(struct engine *self)
     }
 }
 
+// What is told from time to time only, because a crash may forget it: how alive sessions are, and what their applications have taken.
+static void touch_all_leases(struct engine *self)
+{
+    for (struct link *s = list_first(&self->sessions); s != NULL; s = list_next(&self->sessions, s)) {
+        struct session *session = list_object(s, struct session, in_engine);
+        for (struct link *r = list_first(&session->runs); r != NULL; r = list_next(&session->runs, r)) {
+            struct run *run = list_object(r, struct run, in_session);
+            run_changed(self, run);
+            for (struct link *i = list_first(&run->items); i != NULL; i = list_next(&run->items, i)) {
+                struct item *item = list_object(i, struct item, in_run);
+                if (!item->covered) {
+                    item_changed(self, item);
+                }
+            }
+        }
+        session_changed(self, session);
+    }
+}
+
 void engine_collect(struct engine *self, uint64_t now_ms, bool clean)
 {
     engine_advance(self, now_ms);
+    if (clean) {
+        touch_all_leases(self);
+    }
     collect_items(self);
     collect_runs(self);
     collect_sessions(self);

@@ -196,7 +196,7 @@ struct engine_requeue {
     struct engine_bytes reason;
 };
 enum engine_status engine_requeue(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token,
-                                  const struct engine_requeue *requeue); // OK, LEASE_LOST, NOT_LEASED
+                                  const struct engine_requeue *requeue); // OK, LEASE_LOST, NOT_LEASED, LIMIT_REACHED (delayed)
 
 // Move one ready item of a dead-letter queue to the tail of `to` (created by the caller), its count reset, the headers that the
 // move into the dead-letter queue added left out. own_bytes: of body and own headers. OK, FULL, SHUT_DOWN, TOO_LARGE, EMPTY (not ready).

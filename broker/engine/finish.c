@@ -32,7 +32,9 @@ static enum token_case classify(const struct engine *self, const struct queue *q
     if (token->delivery > item->deliveries) {
         return token->epoch < self->epoch ? TOKEN_LOST : TOKEN_NEVER_ISSUED;
     }
-    bool same = item->last_session_no == token->session_no && item->deliveries == token->delivery;
+    // After a crash the same delivery number may be given out a second time: the epoch tells them apart.
+    bool same_epoch = item->leased_now ? token->epoch == self->epoch : token->epoch < self->epoch;
+    bool same = same_epoch && item->last_session_no == token->session_no && item->deliveries == token->delivery;
     if (item->state == ITEM_LEASED) {
         return same ? TOKEN_HELD : TOKEN_LOST;
     }
@@ -86,6 +88,9 @@ enum engine_status engine_extend(struct engine *self, uint64_t now_ms, struct qu
     if (run == NULL) {
         return ENGINE_NO_MEMORY;
     }
+    // Its age does not change: among the session's runs it stays where it was.
+    list_remove(&run->session->runs, &run->in_session);
+    list_insert_before(&run->session->runs, &old->in_session, &run->in_session);
     run->get_id = old->get_id;
     run->got_ms = self->now_ms;
     run->lease_ms = lease_ms > 0 ? lease_ms : queue->record.lease_ms;
@@ -108,8 +113,12 @@ enum engine_status engine_requeue(struct engine *self, uint64_t now_ms, struct q
     if (status != ENGINE_OK) {
         return status;
     }
+    bool gone = item->seq < queue->record.gone_below;
+    if (requeue->delay_ms > 0 && !requeue->dead && !gone && self->delayed.count >= self->config.delayed_max) {
+        return ENGINE_LIMIT_REACHED;
+    }
     engine_wait_for_store(self);
-    if (requeue->dead && item->seq >= queue->record.gone_below) {
+    if (requeue->dead && !gone) {
         static const char rejected[] = "rejected";
         struct engine_bytes reason = requeue->reason;
         if (reason.len == 0) {

@@ -23,6 +23,18 @@ static void pass_damaged(struct engine *self, struct queue *queue)
     queue->record.cursor++;
 }
 
+bool cursor_item(struct engine *self, struct queue *queue, uint32_t *bytes, uint64_t *put_bytes)
+{
+    for (pass_delayed(queue); queue->record.cursor < queue->record.next_seq; pass_delayed(queue)) {
+        if (item_size(self, queue, queue->record.cursor, bytes, put_bytes)) {
+            return true;
+        }
+        pass_damaged(self, queue);
+    }
+    queue->record.cursor_put_bytes = queue->record.put_bytes;
+    return false;
+}
+
 // The next ready item, and what it weighs. False: none (damaged ones are set aside on the way).
 static bool next_ready(struct engine *self, struct queue *queue, struct item **returned, uint32_t *bytes, uint64_t *put_bytes)
 {
@@ -33,14 +45,7 @@ static bool next_ready(struct engine *self, struct queue *queue, struct item **r
         return true;
     }
     *returned = NULL;
-    for (pass_delayed(queue); queue->record.cursor < queue->record.next_seq; pass_delayed(queue)) {
-        if (item_size(self, queue, queue->record.cursor, bytes, put_bytes)) {
-            return true;
-        }
-        pass_damaged(self, queue);
-    }
-    queue->record.cursor_put_bytes = queue->record.put_bytes;
-    return false;
+    return cursor_item(self, queue, bytes, put_bytes);
 }
 
 static struct item *take_fresh(struct engine *self, struct queue *queue, struct run *run, uint32_t bytes, uint64_t put_bytes)
@@ -103,6 +108,7 @@ static bool lease_items(struct engine *self, struct queue *queue, struct run *ru
         }
         total += bytes;
         item->deliveries++;
+        item->leased_now = true;
         item->index = (uint32_t)grant->count;
         run_add(run, item);
         settle_redelivered(self, run, item);
@@ -133,6 +139,7 @@ static enum engine_status lease(struct engine *self, struct queue *queue, struct
     }
     run->get_id = get->get_id;
     run->got_ms = self->now_ms;
+    run->taken = get->max_items == 1 ? 1 : 0; // whoever asks for one has use for it now
     run->lease_ms = get->lease_ms > 0 ? get->lease_ms : queue->record.lease_ms;
     run->hold_max_ms = get->hold_max_ms > 0 ? get->hold_max_ms : queue->record.hold_max_ms;
     if (!lease_items(self, queue, run, count, get->max_bytes, out)) {

@@ -82,6 +82,10 @@ void run_free(struct engine *self, struct run *run);        // empty
 uint64_t run_deadline_ms(const struct run *run);
 bool runs_expire(struct engine *self, size_t *budget);      // false: out of memory
 
+// get.c
+// The fresh item at the cursor, moved past delayed and damaged ones. False: none.
+bool cursor_item(struct engine *self, struct queue *queue, uint32_t *bytes, uint64_t *put_bytes);
+
 // age.c
 bool age_note(struct engine *self, struct queue *queue);
 void age_schedule(struct engine *self, struct queue *queue);
@@ -106,7 +110,7 @@ void bury(struct engine *self, struct item *item); // a delayed item of the grav
 
 // dead_letter.c
 void item_to_dead_letter(struct engine *self, struct item *item, struct engine_bytes reason);
-bool dead_letter_closes_cycle(const struct engine *self, const struct queue *queue, struct engine_bytes dead_letter);
+bool dead_letter_closes_cycle(const struct engine *self, struct engine_bytes own, struct engine_bytes dead_letter);
 uint64_t append_moved(struct engine *self, struct item *item, struct queue *to, struct engine_bytes add, bool strip, uint32_t bytes);
 
 // session.c

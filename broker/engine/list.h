@@ -55,6 +55,20 @@ static inline struct link *list_next(const struct list *self, const struct link 
     return link->next == &self->head ? NULL : link->next;
 }
 
+static inline struct link *list_prev(const struct list *self, const struct link *link) // NULL: it was the first
+{
+    return link->prev == &self->head ? NULL : link->prev;
+}
+
+static inline void list_insert_before(struct list *self, struct link *at, struct link *link)
+{
+    link->prev = at->prev;
+    link->next = at;
+    at->prev->next = link;
+    at->prev = link;
+    self->count++;
+}
+
 static inline struct link *list_pop_front(struct list *self) // NULL: empty
 {
     struct link *first = list_first(self);

@@ -155,9 +155,6 @@ static enum engine_status accept_and_number(struct engine *self, struct queue *q
                                             size_t count, struct engine_put_result *result)
 {
     struct session *session = session_find(self, put->session_no);
-    if (session != NULL && queue->record.temporary && session_attach(self, session, queue) == NULL) {
-        return engine_no_memory(self);
-    }
     if (!accept(self, queue, put, result->accepted, count)) {
         return engine_no_memory(self);
     }
@@ -185,6 +182,10 @@ enum engine_status engine_put(struct engine *self, uint64_t now_ms, struct queue
     struct stream *stream = NULL;
     *result = (struct engine_put_result){0};
     engine_advance(self, now_ms);
+    struct session *session = queue->record.temporary ? session_find(self, put->session_no) : NULL;
+    if (session != NULL && session_attach(self, session, queue) == NULL) { // a temporary queue lives as long as its users
+        return engine_no_memory(self);
+    }
     enum engine_status status = check_stream(self, queue, put, &stream, result);
     if (status != ENGINE_OK || result->accepted == put->count) {
         return status;

@@ -27,6 +27,7 @@ struct recent_put {
 };
 
 struct queue {
+    const struct engine *engine;
     struct queue_record record; // what is stored; ready, delayed and leased are filled in by engine_queue_stats
 
     // Items that are neither fresh (at or above the cursor, never leased, not delayed) nor done have a struct item.
@@ -73,6 +74,7 @@ struct item {
     bool put_delayed;
     bool covered;    // its lease is told by its run's record
     bool has_record; // an item_record is stored
+    bool leased_now; // the last time it was leased was in this epoch, not before a restart
     bool in_work;    // scratch of session_mark_in_work
     uint64_t last_session_no;
     uint64_t due_ms;

@@ -91,6 +91,7 @@ struct queue *queue_restore_slot(struct engine *self, const struct queue_record 
         free(queue);
         return NULL;
     }
+    queue->engine = self;
     queue->record = *record;
     queue->durable_seq = queue->sealed_seq = record->next_seq;
     list_init(&queue->delayed);
@@ -167,6 +168,11 @@ enum engine_status engine_queue_use(struct engine *self, uint64_t now_ms, struct
 
 // -------------------------------------------------------------------------------------------------------------------- declare
 
+static bool same_bytes(const void *a, size_t a_len, struct engine_bytes b)
+{
+    return a_len == b.len && (b.len == 0 || memcmp(a, b.data, b.len) == 0);
+}
+
 static bool differs(const struct queue_record *record, const struct engine_options *options)
 {
     uint32_t given = options->given;
@@ -177,9 +183,7 @@ static bool differs(const struct queue_record *record, const struct engine_optio
            ((given & ENGINE_OPTION_MAX_DELIVERIES) && record->max_deliveries != options->max_deliveries) ||
            ((given & ENGINE_OPTION_TTL) && record->ttl_ms != options->ttl_ms) ||
            ((given & ENGINE_OPTION_TEMPORARY) && record->temporary != options->temporary) ||
-           ((given & ENGINE_OPTION_DEAD_LETTER) &&
-            (record->dead_letter_len != options->dead_letter.len ||
-             memcmp(record->dead_letter, options->dead_letter.data, options->dead_letter.len) != 0));
+           ((given & ENGINE_OPTION_DEAD_LETTER) && !same_bytes(record->dead_letter, record->dead_letter_len, options->dead_letter));
 }
 
 // A field of the record takes its new value when its option is given.
@@ -194,8 +198,8 @@ static void apply_options(struct engine *self, struct queue *queue, const struct
     uint32_t given = options->given;
     take(&record->maxsize, options->maxsize, given, ENGINE_OPTION_MAXSIZE);
     take(&record->max_bytes, options->max_bytes, given, ENGINE_OPTION_MAX_BYTES);
-    take(&record->lease_ms, options->lease_ms > 0 ? options->lease_ms : self->config.lease_ms, given, ENGINE_OPTION_LEASE);
-    take(&record->hold_max_ms, options->hold_max_ms > 0 ? options->hold_max_ms : self->config.hold_max_ms, given, ENGINE_OPTION_HOLD_MAX);
+    take(&record->lease_ms, options->lease_ms, given, ENGINE_OPTION_LEASE);
+    take(&record->hold_max_ms, options->hold_max_ms, given, ENGINE_OPTION_HOLD_MAX);
     take(&record->ttl_ms, options->ttl_ms, given, ENGINE_OPTION_TTL);
     if (given & ENGINE_OPTION_MAX_DELIVERIES) {
         record->max_deliveries = options->max_deliveries;
@@ -205,7 +209,9 @@ static void apply_options(struct engine *self, struct queue *queue, const struct
     }
     if (given & ENGINE_OPTION_DEAD_LETTER) {
         record->dead_letter_len = (uint8_t)options->dead_letter.len;
-        memcpy(record->dead_letter, options->dead_letter.data, options->dead_letter.len);
+        if (options->dead_letter.len > 0) {
+            memcpy(record->dead_letter, options->dead_letter.data, options->dead_letter.len);
+        }
     }
     record->options_given |= given;
     age_schedule(self, queue);
@@ -213,39 +219,38 @@ static void apply_options(struct engine *self, struct queue *queue, const struct
     queue_touch(self, queue);
 }
 
-static bool names_itself(struct engine_bytes name, const struct engine_options *options)
+// A lease of 0 means the broker's own.
+static struct engine_options with_defaults(const struct engine *self, const struct engine_options *given)
 {
-    return (options->given & ENGINE_OPTION_DEAD_LETTER) && options->dead_letter.len == name.len &&
-           memcmp(options->dead_letter.data, name.data, name.len) == 0;
+    struct engine_options options = *given;
+    options.lease_ms = options.lease_ms > 0 ? options.lease_ms : self->config.lease_ms;
+    options.hold_max_ms = options.hold_max_ms > 0 ? options.hold_max_ms : self->config.hold_max_ms;
+    return options;
 }
 
-enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name, const struct engine_options *options,
+enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name, const struct engine_options *given,
                                   bool update, struct queue **out, bool *created)
 {
     engine_advance(self, now_ms);
+    struct engine_options options = with_defaults(self, given);
     struct queue *queue = engine_queue_find(self, name);
     *created = false;
-    if (names_itself(name, options) || (queue != NULL && (options->given & ENGINE_OPTION_DEAD_LETTER) &&
-                                        dead_letter_closes_cycle(self, queue, options->dead_letter))) {
+    if (queue == NULL && update) {
+        return ENGINE_NO_SUCH_QUEUE;
+    }
+    if ((options.given & ENGINE_OPTION_DEAD_LETTER) && dead_letter_closes_cycle(self, name, options.dead_letter)) {
         return ENGINE_BAD_DEAD_LETTER;
     }
     if (queue == NULL) {
-        if (update) {
-            return ENGINE_NO_SUCH_QUEUE;
-        }
         enum engine_status status = create_within_limits(self, name, &queue);
         if (status != ENGINE_OK) {
             return status;
         }
         *created = true;
-        if ((options->given & ENGINE_OPTION_DEAD_LETTER) && dead_letter_closes_cycle(self, queue, options->dead_letter)) {
-            engine_delete(self, now_ms, queue);
-            return ENGINE_BAD_DEAD_LETTER;
-        }
-    } else if (!update && queue->record.options_given != 0 && differs(&queue->record, options)) {
+    } else if (!update && queue->record.options_given != 0 && differs(&queue->record, &options)) {
         return ENGINE_DIFFERENT_OPTIONS;
     }
-    apply_options(self, queue, options);
+    apply_options(self, queue, &options);
     *out = queue;
     return self->out_of_memory ? ENGINE_NO_MEMORY : ENGINE_OK;
 }
@@ -373,16 +378,6 @@ struct queue *engine_queue_after(struct engine *self, struct engine_bytes after)
     return low < self->queue_count ? self->queues_sorted[low] : NULL;
 }
 
-static bool is_delayed_ahead(const struct queue *queue, uint64_t seq)
-{
-    for (size_t i = 1; i <= queue->ahead.count; i++) {
-        if (queue->ahead.nodes[i]->key == seq) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq)
 {
     uint64_t best = UINT64_MAX;
@@ -396,8 +391,8 @@ bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *se
     }
     if (best == UINT64_MAX) {
         best = from_seq > queue->record.cursor ? from_seq : queue->record.cursor;
-        while (best < queue->record.next_seq && queue->ahead.count > 0 && is_delayed_ahead(queue, best)) {
-            best++;
+        while (best < queue->record.next_seq && queue->ahead.count > 0 && item_find(queue->engine, queue, best) != NULL) {
+            best++; // above the cursor only delayed items have a struct
         }
         if (best >= queue->record.next_seq) {
             return false;

@@ -1,9 +1,10 @@
 // A start on a store: records come back as queues, items, runs, streams and sessions.
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
-enum { UNFLUSHED_LEASES_MAX = 20000 }; // as many items as one commit group may hand out
+enum { UNFLUSHED_LEASES_MAX = 50000 }; // as many items as two commit groups may hand out, the one under way and the open one
 
 bool engine_restore_meta(struct engine *self, const struct meta_record *record)
 {
@@ -110,6 +111,7 @@ bool engine_restore_item(struct engine *self, const struct item_record *record)
         struct run *run = restore_lease(self, queue, record->session_no, record->get_id);
         if (run == NULL) {
             item->state = ITEM_READY;
+            item->redelivered = true;
             return !self->out_of_memory;
         }
         run->got_ms = record->got_ms;
@@ -246,6 +248,77 @@ static void drop_strays(struct engine *self)
     }
 }
 
+// The store knows records by queue and seq. Runs stand in the order of their gets, streams in that of their last use.
+static int compare_runs(const void *a, const void *b)
+{
+    const struct run *x = list_object(*(struct link *const *)a, struct run, in_session);
+    const struct run *y = list_object(*(struct link *const *)b, struct run, in_session);
+    if (x->get_id != y->get_id) {
+        return x->get_id < y->get_id ? -1 : 1;
+    }
+    uint64_t x_seq = list_object(list_first(&x->items), struct item, in_run)->seq;
+    uint64_t y_seq = list_object(list_first(&y->items), struct item, in_run)->seq;
+    return x_seq < y_seq ? -1 : x_seq > y_seq;
+}
+
+static int compare_streams(const void *a, const void *b)
+{
+    const struct stream *x = list_object(*(struct link *const *)a, struct stream, by_use);
+    const struct stream *y = list_object(*(struct link *const *)b, struct stream, by_use);
+    if (x->used_ms != y->used_ms) {
+        return x->used_ms < y->used_ms ? -1 : 1;
+    }
+    if (x->queue->record.queue_id != y->queue->record.queue_id) {
+        return x->queue->record.queue_id < y->queue->record.queue_id ? -1 : 1;
+    }
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static bool sort_list(struct engine *self, struct list *list, int (*compare)(const void *a, const void *b))
+{
+    size_t count = list->count;
+    if (count < 2) {
+        return true;
+    }
+    struct link **links = malloc(count * sizeof(*links));
+    if (links == NULL) {
+        engine_no_memory(self);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        links[i] = list_pop_front(list);
+    }
+    qsort(links, count, sizeof(*links), compare);
+    for (size_t i = 0; i < count; i++) {
+        list_push_back(list, links[i]);
+    }
+    free(links);
+    return true;
+}
+
+static bool sort_restored(struct engine *self)
+{
+    for (struct link *link = list_first(&self->sessions); link != NULL; link = list_next(&self->sessions, link)) {
+        if (!sort_list(self, &list_object(link, struct session, in_engine)->runs, compare_runs)) {
+            return false;
+        }
+    }
+    return sort_list(self, &self->streams_by_use, compare_streams);
+}
+
+// After a crash: what is ready may have been handed out since the last commit.
+static void doubt_deliveries(struct engine *self)
+{
+    for (size_t i = 0; self->items.slots != NULL && i <= self->items.mask; i++) {
+        struct item *item = self->items.slots[i].value;
+        bool ready = item != NULL && (item->state == ITEM_READY || (item->state == ITEM_DELAYED && item->due_ms <= self->now_ms));
+        if (ready && !item->redelivered) {
+            item->redelivered = true;
+            item_changed(self, item);
+        }
+    }
+}
+
 static bool start_runs(struct engine *self, struct queue *queue)
 {
     for (struct link *link = list_first(&queue->runs); link != NULL;) {
@@ -280,5 +353,8 @@ bool engine_restore_done(struct engine *self, bool clean)
             list_push_back(&self->orphans, &queue->orphan_link);
         }
     }
-    return !self->out_of_memory;
+    if (!clean) {
+        doubt_deliveries(self);
+    }
+    return sort_restored(self) && !self->out_of_memory;
 }

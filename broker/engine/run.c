@@ -55,6 +55,23 @@ void run_add(struct run *run, struct item *item)
     attachment_leases(run->attachment, 1);
 }
 
+// Runs of one get stand side by side: another one of them is found in its place from now on.
+static void forget_get(struct engine *self, struct run *run)
+{
+    if (table_find(&self->runs_by_get, run->session->no, run->get_id) != run) {
+        return;
+    }
+    table_remove(&self->runs_by_get, run->session->no, run->get_id);
+    struct link *beside[] = {list_prev(&run->session->runs, &run->in_session), list_next(&run->session->runs, &run->in_session)};
+    for (size_t i = 0; i < 2; i++) {
+        struct run *other = beside[i] == NULL ? NULL : list_object(beside[i], struct run, in_session);
+        if (other != NULL && other->get_id == run->get_id) {
+            table_insert(&self->runs_by_get, run->session->no, run->get_id, other); // there is room: one was just taken out
+            return;
+        }
+    }
+}
+
 void run_free(struct engine *self, struct run *run)
 {
     assert(run->items.count == 0);
@@ -68,9 +85,7 @@ void run_free(struct engine *self, struct run *run)
         engine_record(self, &(struct change){.kind = CHANGE_RUN_DROP,
                                              .as.run_drop = {.queue_id = run->queue->record.queue_id, .first_seq = run->first_seq}});
     }
-    if (table_find(&self->runs_by_get, run->session->no, run->get_id) == run) {
-        table_remove(&self->runs_by_get, run->session->no, run->get_id);
-    }
+    forget_get(self, run);
     list_remove(&run->session->runs, &run->in_session);
     list_remove(&run->queue->runs, &run->in_queue);
     pool_put(&self->run_pool, run);
@@ -89,15 +104,27 @@ void run_drop_item(struct engine *self, struct item *item)
     }
 }
 
-// All of a run at once: which of its items count as failed depends on the others.
 static void run_expire(struct engine *self, struct run *run)
 {
-    session_mark_in_work(run->session);
     size_t left = run->items.count; // the run is freed with its last item
     for (struct link *link = list_first(&run->items); left > 0 && link != NULL; left--) {
         struct item *item = list_object(link, struct item, in_run);
         link = list_next(&run->items, link);
         item_return(self, item, item->in_work, 0);
+    }
+}
+
+// All of a session's runs that are due, at once: which of their items count as failed must not depend on which one goes first.
+static void session_expire(struct engine *self, struct session *session, size_t *budget)
+{
+    session_mark_in_work(session);
+    for (struct link *link = list_first(&session->runs); link != NULL;) {
+        struct run *run = list_object(link, struct run, in_session);
+        link = list_next(&session->runs, link);
+        if (run_deadline_ms(run) <= self->now_ms) {
+            *budget -= run->items.count < *budget ? run->items.count : *budget;
+            run_expire(self, run);
+        }
     }
 }
 
@@ -111,8 +138,7 @@ bool runs_expire(struct engine *self, size_t *budget)
             (*budget)--;
             continue;
         }
-        *budget -= run->items.count < *budget ? run->items.count : *budget;
-        run_expire(self, run);
+        session_expire(self, run->session, budget);
     }
     return !self->out_of_memory;
 }

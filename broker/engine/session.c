@@ -121,8 +121,22 @@ void engine_session_workers(struct engine *self, uint64_t session_no, uint32_t w
 void engine_session_taken(struct engine *self, uint64_t session_no, uint64_t get_id, uint32_t count)
 {
     struct run *run = table_find(&self->runs_by_get, session_no, get_id);
-    if (run != NULL && count > run->taken) {
-        run->taken = count;
+    if (run == NULL) {
+        return;
+    }
+    struct link *link = &run->in_session; // extended items of the get have runs of their own, next to it
+    for (struct link *prev = list_prev(&run->session->runs, link); prev != NULL; prev = list_prev(&run->session->runs, prev)) {
+        if (list_object(prev, struct run, in_session)->get_id != get_id) {
+            break;
+        }
+        link = prev;
+    }
+    for (; link != NULL; link = list_next(&run->session->runs, link)) {
+        struct run *each = list_object(link, struct run, in_session);
+        if (each->get_id != get_id) {
+            break;
+        }
+        each->taken = count > each->taken ? count : each->taken;
     }
 }
 
@@ -194,7 +208,7 @@ void engine_session_resume(struct engine *self, uint64_t now_ms, uint64_t sessio
     }
     named[count] = UINT64_MAX; // ends every search
     qsort(named, count, sizeof(*named), compare_u64);
-    session->renewed_ms = self->now_ms;
+    engine_session_renew(self, now_ms, session_no);
     for (struct link *link = list_first(&session->runs); link != NULL;) {
         struct run *run = list_object(link, struct run, in_session);
         link = list_next(&session->runs, link);
@@ -203,6 +217,14 @@ void engine_session_resume(struct engine *self, uint64_t now_ms, uint64_t sessio
         }
     }
     free(named);
+}
+
+// An answer holds its items in rising order.
+static int compare_granted(const void *a, const void *b)
+{
+    const struct engine_granted *x = a;
+    const struct engine_granted *y = b;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
 enum engine_status engine_session_grant(struct engine *self, uint64_t session_no, uint64_t get_id, struct engine_grant *out)
@@ -233,7 +255,11 @@ enum engine_status engine_session_grant(struct engine *self, uint64_t session_no
         out->lease_ms = run->lease_ms;
         out->hold_max_ms = run->hold_max_ms;
     }
-    return out->count > 0 ? ENGINE_OK : ENGINE_EMPTY;
+    if (out->count == 0) {
+        return ENGINE_EMPTY;
+    }
+    qsort(out->items, out->count, sizeof(*out->items), compare_granted);
+    return ENGINE_OK;
 }
 
 static void return_leases(struct engine *self, struct session *session, bool goodbye)

@@ -16,3 +16,7 @@ struct store_lmdb_options {
 //         UNSUPPORTED_VERSION  a format this program does not know
 //         NO_MEMORY
 enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error);
+
+// Copy an open store, as of its last commit, into a new directory from which a broker can start.
+// Errors: STORAGE_FAILED (also when the directory exists).
+enum nq_status store_lmdb_backup(struct store *store, const char *dir, struct store_error *error);

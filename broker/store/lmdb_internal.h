@@ -1,0 +1,60 @@
+// What the files of the LMDB store share. lmdb.h is included nowhere else.
+#pragma once
+#include <lmdb.h>
+
+#include "record_codec.h"
+#include "store_lmdb.h"
+
+enum lmdb_database { DB_META, DB_QUEUES, DB_ITEMS, DB_RECORDS, DB_RUNS, DB_STREAMS, DB_SESSIONS, DB_QUARANTINE, DB_COUNT };
+
+struct lmdb_store {
+    struct store store;
+    MDB_env *env;
+    MDB_dbi db[DB_COUNT];
+    bool dbs_open;
+    int dir_fd, lock_fd, data_fd;
+    uint8_t id[16];
+    uint64_t max_disk_bytes, reserve_bytes;
+    uint64_t allocated_bytes; // of data.mdb, ahead of what LMDB uses
+    bool can_allocate;
+    bool reserve_in_use;
+    bool failed;
+
+    // the reading thread's
+    MDB_txn *read_txn;
+    MDB_cursor *read_cursor;
+    bool reading;
+    bool cursor_is_valid; // it stands on (cursor_queue_id, cursor_seq)
+    uint64_t cursor_queue_id, cursor_seq;
+};
+
+struct lmdb_store *lmdb_of(const struct store *store);
+
+// Fill `error` with "what: why" and return `status`. rc: of LMDB or an errno; 0: no why.
+enum nq_status lmdb_fail(struct store_error *error, enum nq_status status, const char *what, int rc);
+// The status for a return code: NO_SPACE, NO_MEMORY or STORAGE_FAILED.
+enum nq_status lmdb_status(int rc);
+
+MDB_val lmdb_key(uint64_t a, uint64_t b, uint8_t buffer[STORE_KEY_BYTES]);
+// The record kept in a database; RECORD_KINDS: none.
+enum record_kind lmdb_record_kind(enum lmdb_database db);
+
+// lmdb_open.c
+enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error);
+int lmdb_lock_dir(const char *dir, int *lock_fd); // 0, EWOULDBLOCK: another process has it, or an errno
+enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error *error);
+enum nq_status lmdb_open_databases(MDB_env *env, bool create, MDB_dbi db[DB_COUNT], struct store_error *error);
+enum nq_status lmdb_check_format(MDB_env *env, const MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
+
+// lmdb_space.c
+void lmdb_space_start(struct lmdb_store *self);
+void lmdb_make_room(struct lmdb_store *self, uint64_t bytes); // for a commit that writes about as many
+bool lmdb_give_up_reserve(struct lmdb_store *self);           // true: there was one
+enum nq_status lmdb_space(struct store *store, struct store_space *space);
+
+// lmdb_commit.c, lmdb_read.c, lmdb_load.c
+enum nq_status lmdb_commit(struct store *store, const struct changes *changes, struct store_error *error);
+enum nq_status lmdb_read_begin(struct store *store, struct store_error *error);
+enum nq_status lmdb_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next, struct store_item *item);
+void lmdb_read_end(struct store *store);
+enum nq_status lmdb_load(struct store *store, const struct store_loader *loader, struct store_error *error);

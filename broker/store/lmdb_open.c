@@ -1,0 +1,371 @@
+// Opening a store on disk: the directory, its lock, the format.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lmdb_internal.h"
+
+enum { LMDB_META_OFFSET = 16, META_BYTES = 136, READERS_MAX = 8 };
+#define LMDB_MAGIC 0xBEEFC0DEu
+#define MAP_BYTES_FIRST (1ull << 40)
+#define MAP_BYTES_LEAST (1ull << 30)
+
+static const char *const db_names[DB_COUNT] = {"meta", "queues", "items", "item_records", "runs", "streams", "sessions", "quarantine"};
+
+struct lmdb_store *lmdb_of(const struct store *store)
+{
+    return (struct lmdb_store *)(uintptr_t)store; // its first member
+}
+
+enum nq_status lmdb_fail(struct store_error *error, enum nq_status status, const char *what, int rc)
+{
+    if (error != NULL) {
+        error->status = status;
+        snprintf(error->text, sizeof(error->text), "%.170s%s%.80s", what, rc == 0 ? "" : ": ", rc == 0 ? "" : mdb_strerror(rc));
+    }
+    return status;
+}
+
+enum nq_status lmdb_status(int rc)
+{
+    switch (rc) {
+    case 0:
+        return NQ_OK;
+    case ENOSPC:
+    case EDQUOT:
+    case MDB_MAP_FULL:
+        return NQ_NO_SPACE;
+    case ENOMEM:
+        return NQ_NO_MEMORY;
+    default:
+        return NQ_STORAGE_FAILED;
+    }
+}
+
+MDB_val lmdb_key(uint64_t a, uint64_t b, uint8_t buffer[STORE_KEY_BYTES])
+{
+    store_key_encode(a, b, buffer);
+    return (MDB_val){STORE_KEY_BYTES, buffer};
+}
+
+enum record_kind lmdb_record_kind(enum lmdb_database db)
+{
+    static const enum record_kind of[DB_COUNT] = {[DB_META] = RECORD_META,     [DB_QUEUES] = RECORD_QUEUE,     [DB_ITEMS] = RECORD_KINDS,
+                                                  [DB_RECORDS] = RECORD_ITEM,  [DB_RUNS] = RECORD_RUN,         [DB_STREAMS] = RECORD_STREAM,
+                                                  [DB_SESSIONS] = RECORD_SESSION, [DB_QUARANTINE] = RECORD_KINDS};
+    return of[db];
+}
+
+// ------------------------------------------------------------------------------------------------------------ directory, file
+
+int lmdb_lock_dir(const char *dir, int *lock_fd)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int rc = errno;
+        close(fd);
+        return rc;
+    }
+    *lock_fd = fd;
+    return 0;
+}
+
+// Where LMDB keeps what in its two meta pages (struct MDB_meta of 0.9, a format that has not changed since 2012).
+struct meta_head {
+    uint32_t magic, page_bytes;
+    uint64_t last_page, txn;
+};
+
+static bool read_meta(int fd, off_t at, struct meta_head *head)
+{
+    uint8_t bytes[META_BYTES];
+    if (pread(fd, bytes, sizeof(bytes), at + LMDB_META_OFFSET) != (ssize_t)sizeof(bytes)) {
+        return false;
+    }
+    memcpy(&head->magic, bytes, 4);
+    memcpy(&head->page_bytes, bytes + 24, 4);
+    memcpy(&head->last_page, bytes + 120, 8);
+    memcpy(&head->txn, bytes + 128, 8);
+    return head->magic == LMDB_MAGIC && head->page_bytes >= 512 && head->page_bytes <= 65536;
+}
+
+static enum nq_status check_size(int fd, const char *path, uint64_t size, struct store_error *error)
+{
+    struct meta_head first;
+    struct meta_head second;
+    char text[256];
+    if (!read_meta(fd, 0, &first) || !read_meta(fd, (off_t)first.page_bytes, &second)) {
+        snprintf(text, sizeof(text), "%.200s is not a netqueue store", path);
+        return lmdb_fail(error, NQ_STORAGE_FAILED, text, 0);
+    }
+    const struct meta_head *newest = second.txn > first.txn ? &second : &first;
+    uint64_t least = (newest->last_page + 1) * first.page_bytes;
+    if (size < least) {
+        snprintf(text, sizeof(text), "%.100s is cut short: %llu bytes of %llu", path, (unsigned long long)size, (unsigned long long)least);
+        return lmdb_fail(error, NQ_STORAGE_FAILED, text, 0);
+    }
+    return NQ_OK;
+}
+
+// LMDB maps the file: a page that is named but not there would be a signal, not an error.
+enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error *error)
+{
+    char path[4096];
+    struct stat file;
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *exists = false;
+    if (fd < 0) {
+        return errno == ENOENT ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
+    }
+    enum nq_status status = NQ_OK;
+    if (fstat(fd, &file) != 0) {
+        status = lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
+    } else if (file.st_size > 0) {
+        *exists = true;
+        status = check_size(fd, path, (uint64_t)file.st_size, error);
+    }
+    close(fd);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- environment
+
+enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error)
+{
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (sync ? 0 : MDB_NOSYNC) | (read_only ? MDB_RDONLY : 0);
+    int rc = 0;
+    for (uint64_t map_bytes = MAP_BYTES_FIRST; map_bytes >= MAP_BYTES_LEAST; map_bytes /= 4) { // address space may be limited
+        MDB_env *env;
+        rc = mdb_env_create(&env);
+        if (rc != 0) {
+            break;
+        }
+        mdb_env_set_maxdbs(env, DB_COUNT);
+        mdb_env_set_maxreaders(env, READERS_MAX);
+        mdb_env_set_mapsize(env, (size_t)map_bytes);
+        rc = mdb_env_open(env, dir, flags, 0600);
+        if (rc == 0) {
+            *out = env;
+            return NQ_OK;
+        }
+        mdb_env_close(env);
+        if (rc != ENOMEM) {
+            break;
+        }
+    }
+    char what[256];
+    snprintf(what, sizeof(what), "cannot open the store in %.200s", dir);
+    return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
+}
+
+enum nq_status lmdb_open_databases(MDB_env *env, bool create, MDB_dbi db[DB_COUNT], struct store_error *error)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(env, NULL, create ? 0 : MDB_RDONLY, &txn);
+    for (size_t i = 0; rc == 0 && i < DB_COUNT; i++) {
+        rc = mdb_dbi_open(txn, db_names[i], create ? MDB_CREATE : 0, &db[i]);
+    }
+    if (rc == 0) {
+        rc = mdb_txn_commit(txn);
+    } else if (txn != NULL) {
+        mdb_txn_abort(txn);
+    }
+    if (rc == MDB_NOTFOUND) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: a table is missing", 0);
+    }
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot open the store's tables", rc);
+}
+
+static MDB_val text_key(const char *text)
+{
+    return (MDB_val){strlen(text), (void *)(uintptr_t)text};
+}
+
+enum nq_status lmdb_check_format(MDB_env *env, const MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error)
+{
+    MDB_txn *txn;
+    MDB_val key = text_key("format");
+    MDB_val value;
+    uint8_t version = 0;
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return lmdb_fail(error, lmdb_status(rc), "cannot read the store's format", rc);
+    }
+    rc = mdb_get(txn, db[DB_META], &key, &value);
+    if (rc == 0 && value.mv_size == 1) {
+        memcpy(&version, value.mv_data, 1);
+    }
+    key = text_key("id");
+    bool has_id = mdb_get(txn, db[DB_META], &key, &value) == 0 && value.mv_size == 16;
+    if (has_id) {
+        memcpy(id, value.mv_data, 16);
+    }
+    mdb_txn_abort(txn);
+    if (version != STORE_FORMAT_VERSION) {
+        char text[256];
+        snprintf(text, sizeof(text), "the store has format %u, this program knows format %u", version, STORE_FORMAT_VERSION);
+        return lmdb_fail(error, NQ_UNSUPPORTED_VERSION, text, 0);
+    }
+    return has_id ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: it has no id", 0);
+}
+
+static enum nq_status write_format(struct lmdb_store *self, const uint8_t *new_id, struct store_error *error)
+{
+    MDB_txn *txn;
+    uint8_t version = STORE_FORMAT_VERSION;
+    uint8_t id[16];
+    memcpy(id, new_id, sizeof(id));
+    int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
+    if (rc != 0) {
+        return lmdb_fail(error, lmdb_status(rc), "cannot create the store", rc);
+    }
+    MDB_val key = text_key("format");
+    MDB_val value = {1, &version};
+    rc = mdb_put(txn, self->db[DB_META], &key, &value, MDB_NOOVERWRITE);
+    if (rc == 0) {
+        key = text_key("id");
+        value = (MDB_val){sizeof(id), id};
+        rc = mdb_put(txn, self->db[DB_META], &key, &value, 0);
+    }
+    if (rc == 0) {
+        rc = mdb_txn_commit(txn);
+    } else {
+        mdb_txn_abort(txn);
+    }
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot create the store", rc);
+}
+
+// --------------------------------------------------------------------------------------------------------------- open, close
+
+static void lmdb_id(const struct store *store, uint8_t id[16])
+{
+    memcpy(id, lmdb_of(store)->id, 16);
+}
+
+static void lmdb_close(struct store **store_p)
+{
+    struct lmdb_store *self = lmdb_of(*store_p);
+    if (self->read_cursor != NULL) {
+        mdb_cursor_close(self->read_cursor);
+    }
+    if (self->read_txn != NULL) {
+        mdb_txn_abort(self->read_txn);
+    }
+    if (self->env != NULL) {
+        mdb_env_close(self->env);
+    }
+    int fds[] = {self->data_fd, self->dir_fd, self->lock_fd};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    free(self);
+    *store_p = NULL;
+}
+
+static const struct store_ops lmdb_ops = {
+    .name = "lmdb",
+    .commit_blocks = true,
+    .load = lmdb_load,
+    .commit = lmdb_commit,
+    .read_begin = lmdb_read_begin,
+    .read = lmdb_read,
+    .read_end = lmdb_read_end,
+    .space = lmdb_space,
+    .id = lmdb_id,
+    .close = lmdb_close,
+};
+
+static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct store_error *error)
+{
+    char what[256] = "";
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        snprintf(what, sizeof(what), "cannot create %.200s", dir);
+        return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
+    }
+    self->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = self->dir_fd < 0 ? errno : lmdb_lock_dir(dir, &self->lock_fd);
+    if (rc == EWOULDBLOCK) {
+        snprintf(what, sizeof(what), "another broker is using %.200s", dir);
+        return lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
+    }
+    if (rc != 0) {
+        snprintf(what, sizeof(what), "cannot use %.200s", dir);
+        return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
+    }
+    return NQ_OK;
+}
+
+static enum nq_status open_store(struct lmdb_store *self, const struct store_lmdb_options *options, struct store_error *error)
+{
+    bool exists = false;
+    char path[4096];
+    enum nq_status status = open_dir(self, options->dir, error);
+    if (status == NQ_OK) {
+        status = lmdb_check_file(options->dir, &exists, error);
+    }
+    if (status == NQ_OK) {
+        status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);
+    }
+    if (status == NQ_OK) {
+        status = lmdb_open_databases(self->env, !exists, self->db, error);
+    }
+    if (status == NQ_OK && !exists) {
+        status = write_format(self, options->new_store_id, error);
+    }
+    if (status == NQ_OK) {
+        status = lmdb_check_format(self->env, self->db, self->id, error);
+    }
+    if (status != NQ_OK) {
+        return status;
+    }
+    snprintf(path, sizeof(path), "%s/data.mdb", options->dir);
+    self->data_fd = open(path, O_RDWR | O_CLOEXEC);
+    if (self->data_fd < 0) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
+    }
+    lmdb_space_start(self);
+    // The names of what was created are to survive as well.
+    return fsync(self->dir_fd) == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "cannot sync the store's directory", errno);
+}
+
+enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error)
+{
+    struct lmdb_store *self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        return lmdb_fail(error, NQ_NO_MEMORY, "out of memory", 0);
+    }
+    self->store.ops = &lmdb_ops;
+    self->dir_fd = self->lock_fd = self->data_fd = -1;
+    self->max_disk_bytes = options->max_disk_bytes;
+    self->reserve_bytes = options->reserve_bytes;
+    enum nq_status status = open_store(self, options, error);
+    *out = &self->store;
+    if (status != NQ_OK) {
+        lmdb_close(out);
+    }
+    return status;
+}
+
+enum nq_status store_lmdb_backup(struct store *store, const char *dir, struct store_error *error)
+{
+    char what[256];
+    snprintf(what, sizeof(what), "cannot back up into %.200s", dir);
+    if (mkdir(dir, 0700) != 0) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
+    }
+    int rc = mdb_env_copy2(lmdb_of(store)->env, dir, MDB_CP_COMPACT);
+    return rc == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
+}
