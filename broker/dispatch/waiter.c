@@ -147,6 +147,19 @@ bool waiter_copy_put(struct dispatch *self, struct waiter *waiter, const struct 
     return true;
 }
 
+// The one of the same stream that is parked ahead of it in the same queue. NULL: none.
+static struct waiter *parked_before(const struct waiter *waiter)
+{
+    const struct list *puts = &waiter->at->puts;
+    for (struct link *link = list_prev(puts, &waiter->in_queue); link != NULL; link = list_prev(puts, link)) {
+        struct waiter *other = list_object(link, struct waiter, in_queue);
+        if (other->put.stream == waiter->put.stream) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 static void release_put(struct dispatch *self, struct waiter *waiter)
 {
     struct parked *parked = waiter->parked;
@@ -156,6 +169,10 @@ static void release_put(struct dispatch *self, struct waiter *waiter)
     uint64_t queue_id = waiter->at->queue->record.queue_id;
     if (table_find(&self->streams, queue_id, waiter->put.stream) == waiter) {
         table_remove(&self->streams, queue_id, waiter->put.stream);
+        struct waiter *before = parked_before(waiter);
+        if (before != NULL) {
+            table_insert(&self->streams, queue_id, waiter->put.stream, before); // there is room: one was just taken out
+        }
     }
     waiter->session->parked_bytes -= parked->bytes;
     self->parked_bytes -= parked->bytes;

@@ -1,0 +1,218 @@
+#include "app.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend.h"
+#include "log.h"
+#include "notify.h"
+#include "process.h"
+#include "random.h"
+#include "signals.h"
+#include "store_lmdb.h"
+#include "store_memory.h"
+#include "store_offline.h"
+
+static enum nq_status fail(struct frontend_error *error, enum nq_status status, const char *text)
+{
+    snprintf(error->text, sizeof(error->text), "%s", text);
+    error->status = status;
+    return status;
+}
+
+// --------------------------------------------------------------------------------------------------------------------- store
+
+static enum nq_status open_store(const struct config *config, struct store **out, struct frontend_error *error)
+{
+    uint8_t id[NQ_STORE_ID_BYTES];
+    if (!random_fill(id, sizeof(id))) {
+        return fail(error, NQ_UNREACHABLE, "the system has no random numbers to give");
+    }
+    if (config->memory) {
+        *out = store_memory_create(config->max_disk, id);
+        return *out != NULL ? NQ_OK : fail(error, NQ_NO_MEMORY, nq_status_text(NQ_NO_MEMORY));
+    }
+    const struct store_lmdb_options options = {.dir = config->data_dir,
+                                               .sync = config->sync == CONFIG_SYNC_ALWAYS,
+                                               .max_disk_bytes = config->max_disk,
+                                               .reserve_bytes = config->disk_reserve / 4, // a file of its own, within the reserve
+                                               .new_store_id = id};
+    struct store_error store_error = {0};
+    enum nq_status status = store_lmdb_open(&options, out, &store_error);
+    return status == NQ_OK ? NQ_OK : fail(error, status, store_error.text);
+}
+
+// ------------------------------------------------------------------------------------------------------------ endpoint file
+
+// Readers see all of it or nothing: it is written aside and renamed.
+static enum nq_status write_endpoints(const struct config *config, const struct frontend *frontend, struct frontend_error *error)
+{
+    char aside[CONFIG_TEXT_MAX + 8];
+    if (config->endpoint_file == NULL) {
+        return NQ_OK;
+    }
+    snprintf(aside, sizeof(aside), "%s.new", config->endpoint_file);
+    FILE *file = fopen(aside, "we");
+    bool written = file != NULL;
+    for (size_t i = 0; written && frontend_endpoint(frontend, i) != NULL; i++) {
+        written = fprintf(file, "%s\n", frontend_endpoint(frontend, i)) > 0;
+    }
+    if (file != NULL) {
+        written = fclose(file) == 0 && written;
+    }
+    if (!written || rename(aside, config->endpoint_file) != 0) {
+        snprintf(error->text, sizeof(error->text), "endpoint-file %.200s: %s", config->endpoint_file, strerror(errno));
+        error->status = NQ_BAD_CONFIG;
+        return NQ_BAD_CONFIG;
+    }
+    return NQ_OK;
+}
+
+static void remove_endpoints(const struct config *config)
+{
+    if (config->endpoint_file != NULL) {
+        unlink(config->endpoint_file); // what is not served must not be found
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------------------- serve
+
+static struct frontend_config frontend_config_of(const struct config *config, int signal_fd)
+{
+    uint64_t item_bytes = config->body_limit + config->headers_limit + NQ_FRAME_SLACK_BYTES;
+    uint64_t parked_per_session = NQ_PARKED_BYTES_PER_SESSION_DEFAULT;
+    return (struct frontend_config){
+        .endpoints = (const char *const *)config->listen,
+        .endpoint_count = config->listen_count,
+        .limits = {.body_bytes = config->body_limit,
+                   .headers_bytes = config->headers_limit,
+                   .frame_bytes = item_bytes > NQ_FRAME_BYTES_DEFAULT ? item_bytes : NQ_FRAME_BYTES_DEFAULT,
+                   .items = NQ_ITEMS_PER_REQUEST_MAX,
+                   .requests = NQ_REQUESTS_PER_FRAME_MAX,
+                   .session_timeout_ms = config->session_timeout_ms,
+                   .session_grace_ms = config->session_grace_ms},
+        .engine = {.lease_ms = config->lease_ms,
+                   .hold_max_ms = config->hold_max_ms,
+                   .dedup_keep_ms = config->dedup_keep_ms,
+                   .orphan_ms = config->session_timeout_ms,
+                   .queues_max = config->max_queues,
+                   .sessions_max = config->max_sessions,
+                   .streams_max = config->max_streams,
+                   .delayed_max = config->max_delayed,
+                   .leases_per_session_max = config->max_leases},
+        .dispatch = {.waiters_per_session_max = config->max_waiters,
+                     .parked_bytes_per_session_max =
+                         parked_per_session < config->parked_limit ? parked_per_session : config->parked_limit,
+                     .parked_bytes_max = config->parked_limit},
+        .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
+        .signal_fd = signal_fd,
+    };
+}
+
+static void say_started(const struct config *config, const struct frontend *frontend)
+{
+    const char *store = config->memory ? "memory" : config->data_dir;
+    const char *sync = config->memory ? "" : config->sync == CONFIG_SYNC_ALWAYS ? ", sync always" : ", sync none";
+    if (config->data_is_default) {
+        log_info("neither --data nor --memory was given: the queues are kept in %s", config->data_dir);
+    }
+    for (size_t i = 0; i < config->listen_count; i++) {
+        if (!config->memory && config->sync == CONFIG_SYNC_NONE && i == 0) {
+            log_warning("--sync none: what was accepted last may be lost when the machine stops");
+        }
+        log_info("serving %s, store %s%s, queues %zu, version %s", frontend_endpoint(frontend, i), store, sync,
+                 frontend_queue_count(frontend), NQ_VERSION);
+    }
+}
+
+static enum nq_status serve(const struct config *config, struct store *store, int signal_fd, struct frontend_error *error)
+{
+    struct frontend *frontend;
+    const struct frontend_config frontend_config = frontend_config_of(config, signal_fd);
+    remove_endpoints(config);
+    enum nq_status status = frontend_open(&frontend_config, store, &frontend, error);
+    if (status == NQ_OK) {
+        status = write_endpoints(config, frontend, error);
+    }
+    if (status == NQ_OK) {
+        say_started(config, frontend);
+        notify_service_manager("READY=1");
+        status = frontend_run(frontend, error);
+        notify_service_manager("STOPPING=1");
+        remove_endpoints(config);
+    }
+    if (status == NQ_INTERRUPTED) { // at once: no waiting for a commit or for answers on their way
+        log_warning("stopped at once");
+        _exit(nq_status_exit_code(status));
+    }
+    frontend_close(&frontend);
+    return status;
+}
+
+int app_run(const struct config *config)
+{
+    struct frontend_error error = {0};
+    struct store *store = NULL;
+    enum nq_status status = NQ_OK;
+    int signal_fd = -1;
+    process_harden();
+    if (!signals_block() || (signal_fd = signals_open()) < 0) {
+        status = fail(&error, NQ_UNREACHABLE, "cannot receive signals");
+    }
+    if (process_raise_descriptors() < 1024) {
+        log_warning("few descriptors are allowed (RLIMIT_NOFILE): few clients can connect");
+    }
+    if (status == NQ_OK) {
+        status = open_store(config, &store, &error);
+    }
+    if (status == NQ_OK) {
+        status = serve(config, store, signal_fd, &error);
+    }
+    if (status != NQ_OK) {
+        log_error("%s", error.text);
+    } else {
+        log_info("stopped");
+    }
+    store_close(&store);
+    if (signal_fd >= 0) {
+        close(signal_fd);
+    }
+    return nq_status_exit_code(status);
+}
+
+// ------------------------------------------------------------------------------------------------------------------- offline
+
+int app_check(const struct config *config)
+{
+    struct store_check_report report = {0};
+    struct store_error error = {0};
+    process_harden();
+    enum nq_status status = store_lmdb_check(config->action_dir, stdout, &report, &error);
+    if (status == NQ_OK || status == NQ_DAMAGED) {
+        printf("%s: %" PRIu64 " queues, %" PRIu64 " items, %" PRIu64 " item records, %" PRIu64 " runs, %" PRIu64
+               " streams, %" PRIu64 " sessions, %" PRIu64 " bytes; %" PRIu64 " damaged, %" PRIu64 " misplaced\n",
+               config->action_dir, report.queues, report.items, report.item_records, report.runs, report.streams, report.sessions,
+               report.bytes, report.damaged, report.misplaced);
+    } else {
+        log_error("%s", error.text[0] != '\0' ? error.text : nq_status_text(status));
+    }
+    return nq_status_exit_code(status);
+}
+
+int app_compact(const struct config *config)
+{
+    uint64_t before;
+    uint64_t after;
+    struct store_error error = {0};
+    process_harden();
+    enum nq_status status = store_lmdb_compact(config->action_dir, &before, &after, &error);
+    if (status == NQ_OK) {
+        printf("%s: %" PRIu64 " bytes before, %" PRIu64 " after\n", config->action_dir, before, after);
+    } else {
+        log_error("%s", error.text[0] != '\0' ? error.text : nq_status_text(status));
+    }
+    return nq_status_exit_code(status);
+}

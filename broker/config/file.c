@@ -1,0 +1,66 @@
+#include "file.h"
+
+#include <czmq.h>
+#include <errno.h>
+
+#include "options.h"
+
+static enum nq_status refuse(struct config_error *error, const char *path, const char *what, const char *why)
+{
+    snprintf(error->text, sizeof(error->text), "%s: %s%s%s", path, what, why[0] == '\0' ? "" : ": ", why);
+    error->status = NQ_BAD_CONFIG;
+    return NQ_BAD_CONFIG;
+}
+
+static enum nq_status apply(struct config *config, const char *path, zconfig_t *entry, struct config_error *error)
+{
+    const char *name = zconfig_name(entry);
+    const char *value = zconfig_value(entry);
+    const struct option_spec *spec = name == NULL ? NULL : option_find(name);
+    char what[160];
+    snprintf(what, sizeof(what), "%.100s", name == NULL ? "" : name);
+    if (spec == NULL || spec->command_line_only) {
+        return refuse(error, path, what, "no such option");
+    }
+    if (zconfig_child(entry) != NULL) {
+        return refuse(error, path, what, "a value is expected, not a section");
+    }
+    char why[128] = "";
+    enum nq_status status = option_set(config, spec, CONFIG_FILE, value == NULL ? "" : value, why, sizeof(why));
+    if (status == NQ_BAD_REQUEST) {
+        snprintf(what, sizeof(what), "%s = %.100s", spec->name, value == NULL ? "" : value);
+        return refuse(error, path, what, why);
+    }
+    return status;
+}
+
+// zconfig says nothing of why it cannot read a file, and logs what it cannot parse on stdout: look first.
+static enum nq_status look(const char *path, struct config_error *error)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return refuse(error, path, "cannot be read", strerror(errno));
+    }
+    int first = fgetc(file);
+    bool unreadable = first == EOF && ferror(file) != 0; // a directory
+    fclose(file);
+    return unreadable ? refuse(error, path, "cannot be read", strerror(errno)) : NQ_OK;
+}
+
+enum nq_status config_file_read(struct config *config, const char *path, struct config_error *error)
+{
+    enum nq_status status = look(path, error);
+    if (status != NQ_OK) {
+        return status;
+    }
+    zsys_handler_set(NULL); // signals are ours
+    zconfig_t *root = zconfig_load(path);
+    if (root == NULL) {
+        return refuse(error, path, "not lines of the form `option = value`", "");
+    }
+    for (zconfig_t *entry = zconfig_child(root); entry != NULL && status == NQ_OK; entry = zconfig_next(entry)) {
+        status = apply(config, path, entry, error);
+    }
+    zconfig_destroy(&root);
+    return status;
+}

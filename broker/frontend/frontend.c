@@ -1,0 +1,454 @@
+#include "frontend.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "committer.h"
+#include "outbox.h"
+#include "random.h"
+#include "restore.h"
+#include "router.h"
+#include "signals.h"
+
+enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100 };
+
+struct frontend {
+    struct store *store;
+    int signal_fd;
+    struct clock clock;
+    struct engine *engine;
+    struct dispatch *dispatch;
+    struct reader reader;
+    struct service service;
+    bool has_service;
+    struct outbox outbox;
+    struct committer *committer;
+    struct router *router;
+    struct wire_decode_limits decode_limits;
+    uint64_t now_ms;
+    uint64_t lazy_since_ms; // since when something waits to be stored that nobody waits for; 0: nothing
+    bool more_due;
+    bool stopping;
+    bool failed_probe;
+    struct log_limit frame_log;
+    enum nq_status ended; // OK: goes on
+    struct store_error error;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------- sinks
+
+static void on_send(void *context, uint64_t connection, const struct wire_packer *packer)
+{
+    struct frontend *self = context;
+    if (!router_send(self->router, connection, packer)) {
+        self->failed_probe = true;
+        sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
+    }
+}
+
+static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why)
+{
+    struct frontend *self = context;
+    service_unreadable(&self->service, self->now_ms, queue_id, seq, why);
+}
+
+static void on_gone(void *context, uint64_t connection)
+{
+    struct frontend *self = context;
+    sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
+}
+
+static bool on_probe(void *context, uint64_t connection)
+{
+    struct frontend *self = context;
+    self->failed_probe = false;
+    if (!outbox_send_probe(&self->outbox, connection)) {
+        self->service.out_of_memory = true;
+    }
+    return !self->failed_probe;
+}
+
+static uint64_t start_clock(void *context, uint64_t last_stored_ms)
+{
+    struct frontend *self = context;
+    clock_start(&self->clock, last_stored_ms);
+    return clock_now_ms(&self->clock);
+}
+
+// -------------------------------------------------------------------------------------------------------------- open and close
+
+static enum nq_status fail(struct frontend_error *error, enum nq_status status, const char *text)
+{
+    snprintf(error->text, sizeof(error->text), "%s", text);
+    error->status = status;
+    return status;
+}
+
+static enum nq_status open_engine(struct frontend *self, const struct frontend_config *config, struct frontend_error *error)
+{
+    const struct restore_order order = {
+        .store = self->store, .reader = &self->reader, .config = &config->engine, .context = self, .start_clock = start_clock};
+    struct restore_result result;
+    struct store_error store_error;
+    enum nq_status status = restore(&order, &result, &store_error);
+    if (status != NQ_OK) {
+        return fail(error, status, store_error.text);
+    }
+    self->engine = result.engine;
+    if (result.damaged > 0) {
+        log_warning("%" PRIu64 " damaged records were passed over; `netqueue-broker check` names them", result.damaged);
+    }
+    self->dispatch = dispatch_create(self->engine, &config->dispatch);
+    self->now_ms = clock_now_ms(&self->clock);
+    return self->dispatch == NULL ? fail(error, NQ_NO_MEMORY, nq_status_text(NQ_NO_MEMORY)) : NQ_OK;
+}
+
+static bool open_service(struct frontend *self, const struct frontend_config *config)
+{
+    struct service *service = &self->service;
+    const struct sessions_config sessions = {.grace_ms = config->limits.session_grace_ms,
+                                             .timeout_ms = config->limits.session_timeout_ms,
+                                             .context = self,
+                                             .probe = on_probe};
+    *service = (struct service){
+        .config = {.limits = config->limits, .random = random_fill, .started_ms = self->now_ms},
+        .engine = self->engine,
+        .dispatch = self->dispatch,
+        .store = self->store,
+        .reader = &self->reader,
+    };
+    self->has_service = true;
+    space_init(&service->space, self->store, config->disk_reserve_bytes);
+    sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
+    const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
+    return groups_init(&service->groups, self->engine, self->dispatch) &&
+           sessions_expect_restored(&service->sessions, self->now_ms) &&
+           outbox_init(&self->outbox, self->engine, &self->reader, config->limits.frame_bytes, &sink);
+}
+
+static enum nq_status open_router(struct frontend *self, const struct frontend_config *config, struct frontend_error *error)
+{
+    struct router_config router = {
+        .endpoints = config->endpoints, .endpoint_count = config->endpoint_count, .frame_bytes_max = config->limits.frame_bytes};
+    struct router_error router_error;
+    if (!random_fill(&router.seed, sizeof(router.seed))) {
+        return fail(error, NQ_UNREACHABLE, "the system has no random numbers to give");
+    }
+    enum nq_status status = router_open(&router, &self->router, &router_error);
+    return status == NQ_OK ? NQ_OK : fail(error, status, router_error.text);
+}
+
+enum nq_status frontend_open(const struct frontend_config *config, struct store *store, struct frontend **out,
+                             struct frontend_error *error)
+{
+    struct frontend *self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        return fail(error, NQ_NO_MEMORY, nq_status_text(NQ_NO_MEMORY));
+    }
+    self->store = store;
+    self->signal_fd = config->signal_fd;
+    self->decode_limits = (struct wire_decode_limits){config->limits.body_bytes, config->limits.headers_bytes};
+    reader_init(&self->reader, store);
+    enum nq_status status = open_engine(self, config, error);
+    if (status == NQ_OK && !open_service(self, config)) {
+        status = fail(error, NQ_NO_MEMORY, nq_status_text(NQ_NO_MEMORY));
+    }
+    if (status == NQ_OK) {
+        self->committer = committer_start(store);
+        status = self->committer != NULL ? NQ_OK : fail(error, NQ_NO_MEMORY, "cannot start the thread that commits");
+    }
+    if (status == NQ_OK) {
+        status = open_router(self, config, error);
+    }
+    if (status != NQ_OK) {
+        frontend_close(&self);
+    }
+    *out = self;
+    return status;
+}
+
+void frontend_close(struct frontend **self_p)
+{
+    struct frontend *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    committer_stop(&self->committer);
+    reader_end(&self->reader);
+    router_close(&self->router);
+    outbox_fini(&self->outbox);
+    if (self->has_service) {
+        redrives_fini(&self->service.redrives);
+        sessions_fini(&self->service.sessions);
+        groups_fini(&self->service.groups);
+    }
+    dispatch_destroy(&self->dispatch);
+    engine_destroy(&self->engine);
+    free(self);
+    *self_p = NULL;
+}
+
+const char *frontend_endpoint(const struct frontend *self, size_t index)
+{
+    return router_endpoint(self->router, index);
+}
+
+size_t frontend_queue_count(const struct frontend *self)
+{
+    return engine_queue_count(self->engine);
+}
+
+// -------------------------------------------------------------------------------------------------------------------- frames in
+
+static void end(struct frontend *self, enum nq_status status, const char *text)
+{
+    if (self->ended == NQ_OK) {
+        self->ended = status;
+        self->error.status = status;
+        snprintf(self->error.text, sizeof(self->error.text), "%s", text);
+    }
+}
+
+static void note_bad_frame(struct frontend *self, enum nq_status status, size_t len)
+{
+    uint32_t left_out;
+    if (log_limit_pass(&self->frame_log, self->now_ms, &left_out)) {
+        log_warning("a frame of %zu bytes was dropped: %s (%" PRIu32 " more not logged)", len,
+                    status == NQ_NO_MEMORY ? "decoding it takes too much memory" : nq_status_text(status), left_out);
+    }
+}
+
+static void take_frame(struct frontend *self, uint64_t connection, const void *data, size_t len)
+{
+    struct nq_arena *arena = groups_arena(&self->service.groups);
+    struct wire_request_frame frame;
+    nq_arena_budget(arena, wire_decode_budget(len));
+    enum nq_status status = wire_decode_requests(arena, data, len, &self->decode_limits, &frame);
+    nq_arena_budget(arena, SIZE_MAX / 2); // what we make of it is ours to bound
+    if (status == NQ_OK) {
+        service_frame(&self->service, self->now_ms, connection, &frame);
+    } else if (status == NQ_UNSUPPORTED_VERSION) {
+        service_refuse_version(&self->service, connection, &frame);
+    } else {
+        note_bad_frame(self, status, len);
+    }
+}
+
+static bool may_read(const struct frontend *self)
+{
+    return !self->stopping && !groups_open_is_full(&self->service.groups);
+}
+
+// True: there was something.
+static bool read_frames(struct frontend *self)
+{
+    bool any = false;
+    for (int i = 0; i < READ_BUDGET && may_read(self) && !service_failed(&self->service); i++) {
+        uint64_t connection;
+        const void *data;
+        size_t len;
+        if (!router_receive(self->router, &connection, &data, &len)) {
+            break;
+        }
+        take_frame(self, connection, data, len);
+        any = true;
+    }
+    return any;
+}
+
+// ------------------------------------------------------------------------------------------------------------------ answers out
+
+static void send_answers(struct frontend *self, struct answer_list *answers)
+{
+    if (answers->count > 0 && !outbox_send(&self->outbox, answers)) {
+        self->service.out_of_memory = true;
+    }
+}
+
+// -------------------------------------------------------------------------------------------------------------------- commits
+
+static void commit_ended(struct frontend *self)
+{
+    struct store_error error = {0};
+    enum nq_status status;
+    struct groups *groups = &self->service.groups;
+    if (groups->flying == NULL || !committer_take(self->committer, &status, &error)) {
+        return;
+    }
+    reader_end(&self->reader); // its snapshot is older than what is durable now
+    if (status != NQ_OK) {
+        end(self, status, error.text[0] != '\0' ? error.text : nq_status_text(status));
+        return;
+    }
+    send_answers(self, &groups->flying->answers);
+    if (self->reader.error.status == NQ_OK) {
+        groups_landed(groups);
+        redrives_retry(&self->service.redrives);
+    }
+}
+
+static bool commit_is_due(struct frontend *self)
+{
+    const struct groups *groups = &self->service.groups;
+    enum engine_pending pending = engine_pending(self->engine);
+    if (pending == ENGINE_PENDING_NONE && groups->open->answers.count == 0) {
+        self->lazy_since_ms = 0;
+        return false;
+    }
+    if (groups->flying != NULL) {
+        return false;
+    }
+    if (pending == ENGINE_PENDING_WAITED || groups->open->answers.count > 0 || groups_open_is_full(groups)) {
+        return true;
+    }
+    if (self->lazy_since_ms == 0) {
+        self->lazy_since_ms = self->now_ms;
+    }
+    return self->now_ms - self->lazy_since_ms >= LAZY_COMMIT_MS;
+}
+
+static void seal_and_commit(struct frontend *self, bool clean)
+{
+    const struct changes *changes = groups_seal(&self->service.groups, self->now_ms, clean);
+    self->lazy_since_ms = 0;
+    if (service_failed(&self->service)) { // the changes may be incomplete: nothing of them may be stored
+        return;
+    }
+    committer_submit(self->committer, changes);
+    if (!store_commit_blocks(self->store)) {
+        commit_ended(self);
+    }
+}
+
+static void commit_if_due(struct frontend *self)
+{
+    if (!commit_is_due(self)) {
+        return;
+    }
+    // A flush costs the same for one request as for many: take what has come meanwhile.
+    if (store_commit_blocks(self->store) && read_frames(self)) {
+        dispatch_run(self->dispatch, self->now_ms);
+        service_take_answers(&self->service, self->now_ms);
+        send_answers(self, &self->service.groups.now);
+    }
+    if (!service_failed(&self->service)) {
+        seal_and_commit(self, false);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ loop
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static long wait_ms(const struct frontend *self)
+{
+    uint64_t next_ms = service_next_deadline_ms(&self->service);
+    if (self->more_due) {
+        return 0;
+    }
+    if (self->lazy_since_ms != 0 && self->service.groups.flying == NULL) {
+        next_ms = min_u64(next_ms, self->lazy_since_ms + LAZY_COMMIT_MS);
+    }
+    if (router_has_kept(self->router)) {
+        next_ms = min_u64(next_ms, self->now_ms + ROUTER_RETRY_MS);
+    }
+    if (next_ms == UINT64_MAX) {
+        return -1;
+    }
+    uint64_t wait = next_ms > self->now_ms ? next_ms - self->now_ms : 0;
+    return (long)min_u64(wait, 3600 * 1000);
+}
+
+static void wait(struct frontend *self)
+{
+    const int fds[] = {self->signal_fd, committer_fd(self->committer)};
+    router_wait(self->router, may_read(self), fds, 2, wait_ms(self));
+    self->now_ms = clock_now_ms(&self->clock);
+}
+
+static void check_failures(struct frontend *self)
+{
+    if (self->reader.error.status != NQ_OK) {
+        end(self, self->reader.error.status, self->reader.error.text);
+    } else if (service_failed(&self->service)) {
+        end(self, NQ_NO_MEMORY, nq_status_text(NQ_NO_MEMORY));
+    }
+}
+
+static void turn(struct frontend *self)
+{
+    commit_ended(self);
+    if (self->ended != NQ_OK) {
+        return;
+    }
+    if (router_has_kept(self->router)) {
+        router_retry(self->router, self, on_gone);
+    }
+    read_frames(self);
+    self->more_due = service_tick(&self->service, self->now_ms);
+    check_failures(self);
+    if (self->ended != NQ_OK) { // what was applied is not what will be stored: nothing may be said of it
+        return;
+    }
+    send_answers(self, &self->service.groups.now);
+    commit_if_due(self);
+    reader_end(&self->reader);
+    groups_recycle(&self->service.groups);
+    check_failures(self);
+}
+
+static void look_for_signals(struct frontend *self)
+{
+    int number = signals_read(self->signal_fd);
+    if (number == 0) {
+        return;
+    }
+    if (self->stopping) {
+        end(self, NQ_INTERRUPTED, "a second signal");
+        return;
+    }
+    log_info("stopping");
+    self->stopping = true;
+}
+
+// What is applied becomes durable and is answered, then leases and sessions are stored as they stand.
+static void drain(struct frontend *self)
+{
+    const int fds[] = {self->signal_fd, committer_fd(self->committer)};
+    bool sealed = false;
+    while (self->ended == NQ_OK && !(sealed && self->service.groups.flying == NULL)) {
+        self->now_ms = clock_now_ms(&self->clock);
+        commit_ended(self);
+        look_for_signals(self);
+        check_failures(self);
+        if (self->ended == NQ_OK && self->service.groups.flying == NULL && !sealed) {
+            send_answers(self, &self->service.groups.now);
+            seal_and_commit(self, true);
+            sealed = true;
+            check_failures(self);
+        } else if (self->service.groups.flying != NULL) {
+            router_wait(self->router, false, fds, 2, -1);
+        }
+    }
+    send_answers(self, &self->service.groups.now);
+    reader_end(&self->reader);
+}
+
+enum nq_status frontend_run(struct frontend *self, struct frontend_error *error)
+{
+    self->ended = NQ_OK;
+    while (self->ended == NQ_OK && !self->stopping) {
+        wait(self);
+        look_for_signals(self);
+        turn(self);
+    }
+    if (self->ended == NQ_OK) {
+        drain(self);
+    }
+    return self->ended == NQ_OK ? NQ_OK : fail(error, self->ended, self->error.text);
+}

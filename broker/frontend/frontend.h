@@ -1,0 +1,34 @@
+// The broker's loop: frames in, commit groups, answers out. One thread; it owns the ROUTER, the engine and the reads of the store.
+#pragma once
+#include "engine.h"
+#include "service.h"
+#include "store.h"
+
+struct frontend;
+
+struct frontend_config {
+    const char *const *endpoints;
+    size_t endpoint_count;
+    struct wire_limits limits;
+    struct engine_config engine;
+    struct dispatch_config dispatch;
+    uint64_t disk_reserve_bytes;
+    int signal_fd; // SIGTERM and SIGINT come from here
+};
+
+struct frontend_error {
+    enum nq_status status;
+    char text[400];
+};
+
+// Load the store and listen. The store stays the caller's, and open until frontend_close.
+enum nq_status frontend_open(const struct frontend_config *config, struct store *store, struct frontend **out,
+                             struct frontend_error *error);
+void frontend_close(struct frontend **self_p); // accepts NULL
+
+const char *frontend_endpoint(const struct frontend *self, size_t index); // NULL: no more
+size_t frontend_queue_count(const struct frontend *self);
+
+// Serve until a signal has come and all that was accepted is stored and answered (OK), a second signal has come (INTERRUPTED), or the
+// store or the memory failed.
+enum nq_status frontend_run(struct frontend *self, struct frontend_error *error);

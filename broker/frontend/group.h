@@ -1,0 +1,44 @@
+// Commit groups: changes, the memory that bodies live in, and the answers that may leave only when the changes are durable.
+// One group is open, at most one is in flight (ARCHITECTURE.md).
+#pragma once
+#include "answer.h"
+#include "arena.h"
+#include "dispatch.h"
+
+enum { GROUP_BYTES_MAX = 16 * 1024 * 1024, GROUP_ITEMS_MAX = 20000 };
+
+struct group {
+    struct nq_arena *arena;
+    struct changes *changes;
+    struct answer_list answers;
+    size_t items; // how much was done in it: items put, got and finished
+};
+
+struct groups {
+    struct engine *engine;
+    struct dispatch *dispatch;
+    struct group pair[2];
+    struct group *open, *flying; // flying: NULL, or sealed and not yet durable
+    bool flying_waited;          // somebody waits for what is in flight
+    struct answer_list now;      // these wait for nothing
+};
+
+bool groups_init(struct groups *self, struct engine *engine, struct dispatch *dispatch); // false: out of memory
+void groups_fini(struct groups *self);
+
+// The memory of the group that requests arriving now belong to.
+struct nq_arena *groups_arena(const struct groups *self);
+bool groups_open_is_full(const struct groups *self);
+
+// The group that an answer must wait for which writes nothing: the youngest one with changes that somebody waits for.
+enum engine_durability groups_youngest(const struct groups *self);
+// A new answer that leaves when `when` is durable: the open group, the one in flight, or nothing. NULL: out of memory.
+struct answer *groups_answer(struct groups *self, enum engine_durability when);
+struct nq_arena *groups_arena_of(const struct groups *self, enum engine_durability when);
+
+// Close the open group, which becomes the one in flight. There must be none. Returns what is to be committed.
+const struct changes *groups_seal(struct groups *self, uint64_t now_ms, bool clean);
+// After the answers of the durable group have left: forget it, its bodies included.
+void groups_landed(struct groups *self);
+// At the end of a turn: when nothing refers to the memory of the open group, start it anew.
+void groups_recycle(struct groups *self);

@@ -1,0 +1,22 @@
+// A start on a store: loads it into a new engine and makes the new epoch durable, before anything is served.
+#pragma once
+#include "engine.h"
+#include "reader.h"
+
+struct restore_order {
+    struct store *store;
+    struct reader *reader; // of that store
+    const struct engine_config *config;
+    // Broker time begins: the last time that was stored goes in, now comes out.
+    void *context;
+    uint64_t (*start_clock)(void *context, uint64_t last_stored_ms);
+};
+
+struct restore_result {
+    struct engine *engine; // the caller destroys it
+    bool was_clean;        // the broker before ended by itself
+    uint64_t queues, damaged;
+};
+
+// Errors: as store_load and store_commit; error->text says what. Damaged records are logged and passed over.
+enum nq_status restore(const struct restore_order *order, struct restore_result *out, struct store_error *error);

@@ -1,0 +1,45 @@
+// The ROUTER socket: frames in, frames out, and waiting. The only file of the broker that knows ZeroMQ.
+//
+// A connection is a number that is never used again while the broker runs. It is told to nobody.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+struct router;
+
+struct router_config {
+    const char *const *endpoints;
+    size_t endpoint_count;
+    size_t frame_bytes_max;
+    uint32_t seed; // random: where connection numbers begin
+};
+
+struct router_error {
+    enum nq_status status;
+    char text[400];
+};
+
+enum { ROUTER_RETRY_MS = 5, ROUTER_OVERFLOW_BYTES_MAX = 32 * 1024 * 1024 };
+
+// Errors: UNREACHABLE the endpoint is in use or cannot be had; BAD_CONFIG not an endpoint; NO_MEMORY.
+enum nq_status router_open(const struct router_config *config, struct router **out, struct router_error *error);
+void router_close(struct router **self_p); // gives answers a second to leave; accepts NULL
+
+// The endpoint really listened on (port filled in). NULL: no more.
+const char *router_endpoint(const struct router *self, size_t index);
+
+// Wait until a frame has come (if `reading`), one of the descriptors is readable, or the time is over. -1: for ever.
+void router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms);
+
+// The next frame. `*data` is valid until the next call. False: none at the moment.
+bool router_receive(struct router *self, uint64_t *connection, const void **data, size_t *len);
+
+// Send a frame, or keep it while the connection is full. False: the connection is gone (or took too little for too long).
+bool router_send(struct router *self, uint64_t connection, const struct wire_packer *packer);
+
+// Try again what was kept. Connections found gone are told to `gone`.
+void router_retry(struct router *self, void *context, void (*gone)(void *context, uint64_t connection));
+bool router_has_kept(const struct router *self);

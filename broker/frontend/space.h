@@ -1,0 +1,16 @@
+// May items be accepted? Looks at the room the store has, but not for every put.
+#pragma once
+#include "log.h"
+#include "store.h"
+
+enum { SPACE_LOOK_MS = 250 };
+
+struct space {
+    struct store *store;
+    uint64_t reserve_bytes; // free room below which no puts are accepted
+    uint64_t next_look_ms;
+    bool is_full;
+};
+
+void space_init(struct space *self, struct store *store, uint64_t reserve_bytes);
+bool space_is_full(struct space *self, uint64_t now_ms); // says so in the log when that changes

@@ -1,0 +1,27 @@
+#include "process.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+void process_harden(void)
+{
+    umask(077);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // an old kernel without it is no reason not to start
+}
+
+uint64_t process_raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 0;
+    }
+    if (limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            return (uint64_t)before;
+        }
+    }
+    return (uint64_t)limit.rlim_cur;
+}
