@@ -1,0 +1,292 @@
+// The non-blocking form: requests are started, completions collected.
+#include <stdlib.h>
+
+#include "client.h"
+#include "finish.h"
+
+struct completion_entry {
+    struct completion_entry *next;
+    struct nq_client *client;
+    struct nq_completion completion;
+    struct request *request; // NULL once it has ended
+    bool at_most_once;
+};
+
+static void append(struct completion_entry *entry)
+{
+    struct nq_client *client = entry->client;
+    entry->next = NULL;
+    entry->request = NULL;
+    if (client->completions_last != NULL) {
+        client->completions_last->next = entry;
+    } else {
+        client->completions_first = entry;
+    }
+    client->completions_last = entry;
+}
+
+// The items of a get, in an array of their own.
+static enum nq_status take_items(struct completion_entry *entry, struct request *request, const struct outcome *outcome)
+{
+    struct nq_completion *completion = &entry->completion;
+    if (outcome->reply->result != WIRE_GET || outcome->reply->as.get.count == 0) {
+        return NQ_BAD_REQUEST;
+    }
+    struct answer *answer;
+    struct nq_item **items = calloc(outcome->reply->as.get.count, sizeof(struct nq_item *));
+    enum nq_status status = items != NULL ? answer_create(entry->client, request->wire.as.get.queue, request->wire.id, outcome->reply,
+                                                          outcome->frame, entry->at_most_once, &answer)
+                                          : NQ_NO_MEMORY;
+    if (status != NQ_OK) {
+        free(items);
+        return status;
+    }
+    for (uint32_t i = 0; i < answer->count; i++) {
+        items[i] = &answer->items[i];
+    }
+    completion->items = items;
+    completion->items_count = answer->count;
+    return NQ_OK;
+}
+
+static void request_ended(struct request *request, const struct outcome *outcome)
+{
+    struct completion_entry *entry = request->user;
+    entry->client->background--;
+    entry->completion.status = outcome->status;
+    entry->completion.accepted = request->accepted;
+    if (outcome->reply != NULL && outcome->reply->result == WIRE_PUT) {
+        entry->completion.last_seq = outcome->reply->as.put.last_seq;
+    }
+    if (request->wire.op == WIRE_GET && outcome->reply != NULL && outcome->status == NQ_OK) {
+        entry->completion.status = take_items(entry, request, outcome);
+    }
+    append(entry);
+}
+
+static void tokens_ended(struct token_batch *batch, const struct outcome *outcome)
+{
+    struct completion_entry *entry = batch->user;
+    entry->client->background--;
+    entry->completion.status = token_status(outcome, entry->request, 0);
+    append(entry);
+}
+
+static struct completion_entry *entry_create(struct nq_client *client, void *user)
+{
+    struct completion_entry *entry = calloc(1, sizeof *entry);
+    if (entry == NULL) {
+        (void)client_fail(client, NQ_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    entry->client = client;
+    entry->completion.user = user;
+    return entry;
+}
+
+static uint64_t start(struct nq_client *client, struct request *request, struct completion_entry *entry)
+{
+    if (request->ended != token_ended) {
+        request->ended = request_ended;
+        request->user = entry;
+    }
+    entry->request = request;
+    client_add_background(client, request);
+    entry->completion.request = request->wire.id;
+    client_wake(client);
+    return entry->completion.request;
+}
+
+uint64_t nq_start_put(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
+                      const struct nq_put_options *options, void *user)
+{
+    static const struct nq_put_options defaults = {.wait_ms = NQ_WAIT_FOREVER};
+    struct request *request;
+    if (client_check_queue(client, queue) != NQ_OK ||
+        put_request(client, queue, bodies, count, options != NULL ? options : &defaults, true, &request) != NQ_OK) {
+        return 0;
+    }
+    struct completion_entry *entry = entry_create(client, user);
+    if (entry == NULL) {
+        free(request->memory);
+        free(request);
+        return 0;
+    }
+    return start(client, request, entry);
+}
+
+uint64_t nq_start_get(struct nq_client *client, const char *queue, size_t max, const struct nq_get_options *options, void *user)
+{
+    static const struct nq_get_options defaults = {.wait_ms = NQ_WAIT_FOREVER};
+    if (client_check_queue(client, queue) != NQ_OK) {
+        return 0;
+    }
+    options = options != NULL ? options : &defaults;
+    struct completion_entry *entry = entry_create(client, user);
+    struct request *request = entry != NULL ? get_request(queue, max > 0 ? max : 1, options, true) : NULL;
+    if (request == NULL) {
+        (void)client_fail(client, NQ_NO_MEMORY, "out of memory");
+        free(entry);
+        return 0;
+    }
+    entry->at_most_once = options->at_most_once;
+    return start(client, request, entry);
+}
+
+// What needs no word to the broker still ends by a completion.
+static uint64_t complete_locally(struct nq_item *item, enum nq_status status, struct completion_entry *entry)
+{
+    entry->completion.status = status;
+    entry->completion.request = tracker_new_id(&entry->client->tracker);
+    append(entry);
+    client_wake(entry->client);
+    answer_unref(item->answer);
+    return entry->completion.request;
+}
+
+static uint64_t start_tokens(struct nq_client *client, struct request *request, struct completion_entry *entry)
+{
+    struct token_batch *batch = request->user;
+    batch->ended = tokens_ended;
+    batch->user = entry;
+    return start(client, request, entry);
+}
+
+static uint64_t start_finish(struct nq_client *client, struct nq_item **item_p, bool requeue, const struct nq_requeue_options *options,
+                             void *user)
+{
+    struct nq_item *item = *item_p;
+    struct completion_entry *entry = entry_create(client, user);
+    if (item == NULL || entry == NULL) {
+        free(entry);
+        return 0;
+    }
+    enum nq_status status;
+    if (finish_is_local(item, &status)) {
+        *item_p = NULL;
+        return complete_locally(item, status, entry);
+    }
+    struct request *request = requeue_request(item, options);
+    if (request == NULL) {
+        (void)client_fail(client, NQ_NO_MEMORY, "out of memory");
+        free(entry);
+        return 0;
+    }
+    if (!requeue) {
+        request->wire.op = WIRE_TASK_DONE; // the same tokens
+    }
+    *item_p = NULL;
+    return start_tokens(client, request, entry);
+}
+
+uint64_t nq_start_task_done(struct nq_client *client, struct nq_item **item_p, void *user)
+{
+    return start_finish(client, item_p, false, NULL, user);
+}
+
+uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options, void *user)
+{
+    return start_finish(client, item_p, true, options, user);
+}
+
+uint64_t nq_start_join(struct nq_client *client, const char *queue, uint64_t wait_ms, void *user)
+{
+    struct completion_entry *entry = client_check_queue(client, queue) == NQ_OK ? entry_create(client, user) : NULL;
+    struct nq_get_options as_get = {.wait_ms = wait_ms};
+    struct request *request = entry != NULL ? get_request(queue, 1, &as_get, true) : NULL; // for the copy of the name
+    if (request == NULL) {
+        free(entry);
+        return 0;
+    }
+    struct nq_bytes name = request->wire.as.get.queue;
+    request->wire.op = WIRE_JOIN;
+    request->wire.as.on_queue = (struct wire_on_queue){.queue = name, .wait_ms = wait_ms};
+    return start(client, request, entry);
+}
+
+enum nq_status nq_cancel(struct nq_client *client, uint64_t request_id)
+{
+    struct request *request = tracker_find(&client->tracker, request_id);
+    if (request == NULL || request->ended != request_ended) {
+        return client_fail(client, NQ_BAD_REQUEST, "cancel: no such request");
+    }
+    if (!request_was_sent(request) && request->stream == NULL) {
+        struct outcome outcome = {.status = NQ_CANCELLED, .now_ms = client->now_ms};
+        tracker_end(&client->tracker, request, &outcome);
+    } else {
+        struct request *cancel = cancel_request(request_id);
+        if (cancel == NULL) {
+            return client_fail(client, NQ_NO_MEMORY, "cancel: out of memory");
+        }
+        tracker_add(&client->tracker, cancel, client_until(client, 0));
+    }
+    client_wake(client);
+    return NQ_OK;
+}
+
+int nq_client_fd(const struct nq_client *client)
+{
+    return connection_fd(client->connection);
+}
+
+uint64_t nq_client_timeout_ms(const struct nq_client *client)
+{
+    if (client->completions_first != NULL || (client->tracker.unsent.count > 0 && client->session.state == SESSION_UP && !client->woken)) {
+        return client->completions_first != NULL ? 0 : 10; // the socket would not take more: look again soon
+    }
+    uint64_t deadline_ms = client_next_deadline_ms(client);
+    uint64_t now_ms = connection_now_ms();
+    return deadline_ms == UINT64_MAX ? NQ_WAIT_FOREVER : deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+}
+
+enum nq_status nq_client_process(struct nq_client *client)
+{
+    connection_wait(client->connection, 0); // clears the wake-up
+    client->woken = false;
+    do {
+        client_step(client);
+    } while (connection_is_readable(client->connection)); // the descriptor tells of edges only
+    return NQ_OK;
+}
+
+enum nq_status nq_next_completion(struct nq_client *client, struct nq_completion *out)
+{
+    struct completion_entry *entry = client->completions_first;
+    if (entry == NULL) {
+        return NQ_EMPTY;
+    }
+    client->completions_first = entry->next;
+    if (client->completions_first == NULL) {
+        client->completions_last = NULL;
+    }
+    *out = entry->completion;
+    if (out->items_count > 0) {
+        answer_is_taken(out->items[0]->answer, (uint32_t)out->items_count);
+    }
+    free(entry);
+    return NQ_OK;
+}
+
+// Requests without a completion are freed with the tracker; their entries were only theirs.
+void completions_free(struct nq_client *client)
+{
+    while (client->completions_first != NULL) {
+        struct completion_entry *entry = client->completions_first;
+        client->completions_first = entry->next;
+        for (size_t i = 0; i < entry->completion.items_count; i++) {
+            answer_unref(entry->completion.items[i]->answer);
+        }
+        free(entry->completion.items);
+        free(entry);
+    }
+    client->completions_last = NULL;
+}
+
+void async_drop(struct request *request)
+{
+    if (request->ended == request_ended) {
+        free(request->user);
+    } else if (request->ended == token_ended && ((struct token_batch *)request->user)->ended == tokens_ended) {
+        free(((struct token_batch *)request->user)->user);
+    }
+}

@@ -1,0 +1,77 @@
+#include "report.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *program_name = "netqueue";
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool progress_shown;
+
+void cli_report_name(const char *name)
+{
+    program_name = name;
+}
+
+static void wipe_progress(void)
+{
+    if (progress_shown) {
+        fputs("\r\033[K", stderr);
+        progress_shown = false;
+    }
+}
+
+void cli_report(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&lock);
+    wipe_progress();
+    fprintf(stderr, "%s: %s\n", program_name, text);
+    pthread_mutex_unlock(&lock);
+}
+
+int cli_close_stdout(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return 0;
+    }
+    cli_report("stdout: %s", strerror(errno));
+    return 1;
+}
+
+bool cli_progress_wanted(bool quiet)
+{
+    return !quiet && isatty(STDERR_FILENO);
+}
+
+void cli_progress(const char *format, ...)
+{
+    char text[160];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&lock);
+    if (text[0] == '\0') {
+        wipe_progress();
+    } else {
+        fprintf(stderr, "\r\033[K%s", text);
+        progress_shown = true;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+uint64_t cli_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}

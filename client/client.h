@@ -1,0 +1,141 @@
+// The inside of a client: one session, its unanswered requests, its items. What the files of the library share.
+#pragma once
+#include <stdarg.h>
+#include <stdatomic.h>
+
+#include "netqueue.h"
+#include "connection.h"
+#include "frame.h"
+#include "item.h"
+#include "keeper.h"
+#include "stream.h"
+#include "tracker.h"
+
+struct token_batch;
+
+enum session_state {
+    SESSION_DOWN,
+    SESSION_GREETING, // connected, HELLO is to be sent
+    SESSION_GREETED,  // HELLO is sent
+    SESSION_UP,
+};
+
+struct session {
+    enum session_state state;
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    uint8_t resume_token[NQ_RESUME_TOKEN_BYTES];
+    size_t resume_token_len;
+    uint8_t store_id[NQ_STORE_ID_BYTES];
+    bool store_known;
+    struct wire_limits limits;
+    uint64_t hello_id;
+    uint64_t heard_ms;     // the last sign of life of the broker
+    uint64_t sent_ms;      // the last frame to it
+    uint64_t opened_ms;    // when the present endpoint was tried first
+    uint64_t not_before_ms; // HELLO was refused: not again before
+    size_t server;         // index of the present endpoint
+};
+
+struct queue_stream {
+    struct queue_stream *next;
+    struct stream stream;
+    char queue[NQ_NAME_BYTES_MAX + 1];
+};
+
+struct completion_entry;
+
+struct nq_client {
+    struct connection *connection;
+    struct keeper *keeper; // NULL until there is a lease or a wait
+    struct tracker tracker;
+    struct session session;
+    struct frame_pool frames;
+    struct nq_arena *scratch; // for one outgoing frame
+    uint64_t now_ms;          // of the present step
+
+    char **servers;
+    size_t servers_count;
+    uint64_t timeout_ms;
+    uint32_t workers;
+    char name[NQ_CLIENT_NAME_BYTES_MAX + 1];
+
+    struct answer *answers; // all of which items are left
+    size_t leased_count;    // of them: those whose items are on lease
+    uint64_t lease_ms_min;
+    struct answer *reports; // answers of which items were taken since the last frame
+    size_t reports_count;
+    struct token_batch *returns; // items given up, to be sent with the next frame
+    struct queue_stream *streams;
+    struct nq_consumer *consumers; // their gathered dones travel along with whatever is sent
+
+    struct completion_entry *completions_first, *completions_last;
+    size_t background; // requests in the tracker that nobody waits for inside the library
+
+    atomic_bool interrupted;
+    bool woken; // the descriptor has been made readable already
+    char error[256];
+};
+
+// ---------------------------------------------------------------------------------------------------------- client.c
+
+// Keeps a line for nq_error_text and returns the status.
+enum nq_status client_fail(struct nq_client *client, enum nq_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// "put to 'q': the queue is full: detail"
+enum nq_status client_fail_on(struct nq_client *client, enum nq_status status, const char *what, const char *queue,
+                              const struct wire_reply *reply);
+enum nq_status client_check_queue(struct nq_client *client, const char *queue);
+struct nq_bytes bytes_of(const char *text); // NULL: empty
+
+// --------------------------------------------------------------------------------------------------------- session.c
+
+void session_start(struct nq_client *client);
+// Take in what has arrived, do what is due, send what can be sent. Never waits.
+void client_step(struct nq_client *client);
+// Only send.
+void client_send(struct nq_client *client);
+uint64_t client_next_deadline_ms(const struct nq_client *client); // UINT64_MAX: none
+void session_goodbye(struct nq_client *client, uint64_t wait_ms);
+
+// ------------------------------------------------------------------------------------------------------------ wait.c
+
+enum wait_kind { WAIT_INTERRUPTIBLE, WAIT_THROUGH };
+// Steps until ready(user) is true (NQ_OK), until_ms is over (NQ_TIMED_OUT) or nq_interrupt is called (NQ_INTERRUPTED).
+enum nq_status client_wait(struct nq_client *client, bool (*ready)(void *user), void *user, uint64_t until_ms, enum wait_kind kind);
+uint64_t client_until(struct nq_client *client, uint64_t wait_ms); // the time that is wait_ms from now
+
+// One request of a function that returns when it is answered.
+struct call {
+    bool ended;
+    bool resent;
+    enum nq_status status;
+    uint64_t accepted;       // of a put
+    struct wire_reply reply; // when frame is not NULL
+    struct frame *frame;     // held until call_end
+};
+
+// Takes the request. NQ_INTERRUPTED: it is gone and has had no effect; if it could not be prevented any more, it is waited for.
+enum nq_status call_run(struct nq_client *client, struct request *request, struct call *call, enum wait_kind kind);
+void call_end(struct nq_client *client, struct call *call);
+
+// Adds a request that nobody waits for inside the library.
+void client_add_background(struct nq_client *client, struct request *request);
+void client_wake(struct nq_client *client); // makes nq_client_fd readable, once
+
+// ------------------------------------------------------------------------------------------------------ put.c, get.c
+
+struct stream *client_stream(struct nq_client *client, const char *queue); // NULL: out of memory
+size_t put_body_size(const struct nq_body *body);                          // about its bytes in a frame
+// A put of bodies borrowed or (copy) copied. Errors (said in nq_error_text): TOO_LARGE, BAD_REQUEST, NO_MEMORY.
+enum nq_status put_request(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
+                           const struct nq_put_options *options, bool copy, struct request **out);
+struct request *get_request(const char *queue, size_t max, const struct nq_get_options *options, bool keep_name);
+void get_abandon(struct nq_client *client, struct request *request); // nobody wants its items any more
+void get_return_items(struct nq_client *client, const struct wire_reply *reply, struct frame *frame, struct nq_bytes queue, uint64_t id);
+struct request *cancel_request(uint64_t id);
+
+// ---------------------------------------------------------------------------------------------------- the handles
+
+void consumer_contribute(struct nq_consumer *consumer); // add gathered dones to what is sent next
+struct nq_consumer *consumer_next(struct nq_consumer *consumer);
+void completions_free(struct nq_client *client);
+void async_drop(struct request *request); // frees what a started request keeps for its completion

@@ -1,0 +1,277 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+#define ITEM_FRAME_BYTES 16u // tags and lengths of one item, rounded up
+
+struct stream *client_stream(struct nq_client *client, const char *queue)
+{
+    struct queue_stream **at = &client->streams;
+    while (*at != NULL && strcmp((*at)->queue, queue) != 0) {
+        at = &(*at)->next;
+    }
+    struct queue_stream *found = *at;
+    if (found != NULL) { // to the front: the next put is likely to be into the same queue
+        *at = found->next;
+    } else {
+        found = calloc(1, sizeof *found);
+        if (found == NULL) {
+            return NULL;
+        }
+        memcpy(found->queue, queue, strlen(queue) + 1);
+        stream_open(&client->tracker, &found->stream, false);
+    }
+    found->next = client->streams;
+    client->streams = found;
+    return &found->stream;
+}
+
+size_t put_body_size(const struct nq_body *body)
+{
+    size_t size = body->len + ITEM_FRAME_BYTES;
+    for (size_t i = 0; i < body->headers_count; i++) {
+        size += strlen(body->headers[i].name) + body->headers[i].value_len + ITEM_FRAME_BYTES;
+    }
+    return size;
+}
+
+// ------------------------------------------------------------------------------------------------- making a request
+
+// What a put request needs in one block: arrays, and headers and copies of bodies behind them.
+struct put_memory {
+    struct nq_bytes *bodies;
+    struct nq_bytes *headers;
+    uint8_t *bytes;
+    size_t left;
+    char *queue;
+};
+
+static void *lay_out(struct put_memory *memory, const char *queue, size_t count, size_t bytes, bool headers)
+{
+    size_t queue_len = strlen(queue) + 1;
+    size_t arrays = count * sizeof(struct nq_bytes) * (headers ? 2 : 1);
+    uint8_t *block = malloc(arrays + bytes + queue_len);
+    if (block == NULL) {
+        return NULL;
+    }
+    memory->bodies = (void *)block;
+    memory->headers = headers ? memory->bodies + count : NULL;
+    memory->bytes = block + arrays;
+    memory->left = bytes;
+    memory->queue = (char *)(block + arrays + bytes);
+    memcpy(memory->queue, queue, queue_len);
+    return block;
+}
+
+static struct nq_bytes keep(struct put_memory *memory, const void *data, size_t len)
+{
+    struct nq_bytes kept = {len, memory->bytes};
+    if (len > 0) {
+        memcpy(memory->bytes, data, len);
+    }
+    memory->bytes += len;
+    memory->left -= len;
+    return kept;
+}
+
+static enum nq_status encode_headers(struct nq_client *client, const struct nq_body *body, struct nq_bytes *out)
+{
+    struct nq_header *headers = nq_arena_alloc(client->scratch, body->headers_count * sizeof *headers);
+    if (headers == NULL) {
+        return NQ_NO_MEMORY;
+    }
+    for (size_t i = 0; i < body->headers_count; i++) {
+        headers[i].name = bytes_of(body->headers[i].name);
+        headers[i].value = (struct nq_bytes){body->headers[i].value_len, body->headers[i].value};
+    }
+    return wire_encode_headers(client->scratch, headers, body->headers_count, out);
+}
+
+static enum nq_status fill(struct nq_client *client, struct put_memory *memory, const struct nq_body *bodies, size_t count, bool copy)
+{
+    for (size_t i = 0; i < count; i++) {
+        memory->bodies[i] = copy ? keep(memory, bodies[i].data, bodies[i].len) : (struct nq_bytes){bodies[i].len, bodies[i].data};
+        if (memory->headers == NULL) {
+            continue;
+        }
+        memory->headers[i] = (struct nq_bytes){0, NULL};
+        if (bodies[i].headers_count == 0) {
+            continue;
+        }
+        struct nq_bytes encoded;
+        nq_arena_reset(client->scratch);
+        enum nq_status status = encode_headers(client, &bodies[i], &encoded);
+        if (status == NQ_OK && (encoded.len > client->session.limits.headers_bytes || encoded.len > memory->left)) {
+            status = NQ_TOO_LARGE;
+        }
+        if (status != NQ_OK) {
+            return client_fail(client, status, "the headers of an item: %s", nq_status_text(status));
+        }
+        memory->headers[i] = keep(memory, encoded.data, encoded.len);
+    }
+    return NQ_OK;
+}
+
+// What the block must hold, and what the request takes in a frame.
+static enum nq_status measure(struct nq_client *client, const struct nq_body *bodies, size_t count, bool copy, size_t *bytes, bool *headers,
+                              size_t *size)
+{
+    const struct wire_limits *limits = &client->session.limits;
+    if (count == 0 || count > limits->items) {
+        return client_fail(client, NQ_TOO_LARGE, "a put of %zu items; 1 to %u go into one request", count, limits->items);
+    }
+    *size = 256;
+    for (size_t i = 0; i < count; i++) {
+        if (bodies[i].len > limits->body_bytes) {
+            return client_fail(client, NQ_TOO_LARGE, "an item of %zu bytes; the broker takes up to %llu", bodies[i].len,
+                               (unsigned long long)limits->body_bytes);
+        }
+        size_t item_size = put_body_size(&bodies[i]);
+        *size += item_size;
+        *headers = *headers || bodies[i].headers_count > 0;
+        *bytes += (copy ? item_size : item_size - bodies[i].len);
+    }
+    if (*size > limits->frame_bytes && count > 1) {
+        return client_fail(client, NQ_TOO_LARGE, "a put of %zu bytes; one request takes up to %llu", *size,
+                           (unsigned long long)limits->frame_bytes);
+    }
+    return NQ_OK;
+}
+
+enum nq_status put_request(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
+                           const struct nq_put_options *options, bool copy, struct request **out)
+{
+    size_t bytes = 0;
+    bool headers = false;
+    size_t size = 0;
+    enum nq_status status = measure(client, bodies, count, copy, &bytes, &headers, &size);
+    if (status != NQ_OK) {
+        return status;
+    }
+    struct request *request = request_create(WIRE_PUT);
+    struct put_memory memory = {0};
+    void *block = request != NULL ? lay_out(&memory, queue, count, copy || headers ? bytes : 0, headers) : NULL;
+    struct stream *stream = block != NULL ? client_stream(client, queue) : NULL;
+    if (stream == NULL) {
+        status = client_fail(client, NQ_NO_MEMORY, "put: out of memory");
+    } else {
+        status = fill(client, &memory, bodies, count, copy);
+    }
+    if (status != NQ_OK) {
+        free(block);
+        free(request);
+        return status;
+    }
+    request->memory = block;
+    request->size = size;
+    request->stream = stream;
+    request->wait_ms = options->wait_ms;
+    request->wire.as.put = (struct wire_put){
+        .queue = bytes_of(memory.queue),
+        .bodies = memory.bodies,
+        .headers = memory.headers,
+        .count = count,
+        .wait_ms = options->wait_ms,
+        .delay_ms = options->delay_ms,
+        .atomic = options->atomic,
+    };
+    *out = request;
+    return NQ_OK;
+}
+
+// ------------------------------------------------------------------------------------------------------- nq_put
+
+static const struct nq_put_options put_defaults = {.wait_ms = NQ_WAIT_FOREVER};
+
+static enum nq_status put_run(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
+                              const struct nq_put_options *options, size_t *accepted, uint64_t *seq)
+{
+    struct request *request;
+    enum nq_status status = put_request(client, queue, bodies, count, options, false, &request);
+    if (status != NQ_OK) {
+        return status;
+    }
+    struct call call;
+    status = call_run(client, request, &call, WAIT_INTERRUPTIBLE);
+    *accepted = call.accepted;
+    if (call.frame != NULL && call.reply.result == WIRE_PUT) {
+        *seq = call.reply.as.put.last_seq;
+    }
+    if (status != NQ_OK) {
+        (void)client_fail_on(client, status, "put to", queue, call.frame != NULL ? &call.reply : NULL);
+    }
+    call_end(client, &call);
+    return status;
+}
+
+static bool session_is_up(void *user)
+{
+    return ((struct nq_client *)user)->session.state == SESSION_UP;
+}
+
+// The limits are known only after HELLO. Without an answer within the time-out the put itself finds out what is wrong.
+static void learn_limits(struct nq_client *client)
+{
+    if (!client->session.store_known) {
+        (void)client_wait(client, session_is_up, client, client_until(client, client->timeout_ms / 2), WAIT_THROUGH);
+    }
+}
+
+static size_t chunk_length(const struct nq_client *client, const struct nq_body *bodies, size_t count)
+{
+    size_t bytes = 0;
+    size_t n = 0;
+    size_t bytes_max = client->session.limits.frame_bytes - NQ_FRAME_SLACK_BYTES / 2;
+    while (n < count && n < client->session.limits.items && (n == 0 || bytes + put_body_size(&bodies[n]) <= bytes_max)) {
+        bytes += put_body_size(&bodies[n++]);
+    }
+    return n;
+}
+
+enum nq_status nq_put(struct nq_client *client, const char *queue, const void *body, size_t len, const struct nq_put_options *options,
+                      uint64_t *seq)
+{
+    struct nq_body one = {.data = body, .len = len};
+    enum nq_status status = client_check_queue(client, queue);
+    if (status != NQ_OK) {
+        return status;
+    }
+    if (len > client->session.limits.body_bytes) {
+        learn_limits(client);
+    }
+    size_t accepted = 0;
+    uint64_t last_seq = 0;
+    status = put_run(client, queue, &one, 1, options != NULL ? options : &put_defaults, &accepted, &last_seq);
+    if (seq != NULL) {
+        *seq = last_seq;
+    }
+    return status;
+}
+
+enum nq_status nq_put_many(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
+                           const struct nq_put_options *options, size_t *accepted)
+{
+    options = options != NULL ? options : &put_defaults;
+    size_t done = 0;
+    uint64_t seq;
+    enum nq_status status = client_check_queue(client, queue);
+    if (status == NQ_OK && count > 0) {
+        learn_limits(client);
+    }
+    uint64_t until_ms = client_until(client, options->wait_ms);
+    while (status == NQ_OK && done < count) {
+        struct nq_put_options left = *options;
+        if (options->wait_ms != NQ_WAIT_FOREVER) {
+            left.wait_ms = until_ms > client->now_ms ? until_ms - client->now_ms : 0;
+        }
+        size_t chunk = options->atomic ? count : chunk_length(client, bodies + done, count - done);
+        size_t some = 0;
+        status = put_run(client, queue, bodies + done, chunk, &left, &some, &seq);
+        done += some;
+    }
+    if (accepted != NULL) {
+        *accepted = done;
+    }
+    return status;
+}

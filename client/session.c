@@ -1,0 +1,484 @@
+// The session of a client with its broker: HELLO on every connection, frames out, answers in, signs of life.
+#include <string.h>
+
+#include "client.h"
+#include "finish.h"
+
+#define NEXT_SERVER_MS 500u        // so long an endpoint is tried before the next one
+#define HELLO_AGAIN_MS 200u        // after a refusal
+#define FRAME_SOFT_BYTES 262144u   // enough for one frame; further requests go into the next
+#define KEEPER_INTERVAL_MIN_MS 10u
+
+static void open_server(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    session->state = SESSION_DOWN;
+    session->opened_ms = client->now_ms;
+    (void)connection_open(client->connection, client->servers[session->server]); // checked when the client was made
+}
+
+void session_start(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    session->limits = (struct wire_limits){
+        .body_bytes = NQ_BODY_BYTES_DEFAULT,
+        .headers_bytes = NQ_HEADERS_BYTES_DEFAULT,
+        .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
+        .items = NQ_ITEMS_PER_REQUEST_MAX,
+        .requests = NQ_REQUESTS_PER_FRAME_MAX,
+        .session_timeout_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT,
+        .session_grace_ms = NQ_SESSION_GRACE_MS_DEFAULT,
+    };
+    client->now_ms = connection_now_ms();
+    open_server(client);
+}
+
+static bool send_packed(struct nq_client *client, const struct wire_request_frame *frame)
+{
+    struct wire_packer *packer = wire_prepare_requests(client->scratch, frame);
+    void *out = packer != NULL ? connection_prepare(client->connection, wire_packed_size(packer)) : NULL;
+    if (out == NULL) {
+        return false;
+    }
+    wire_pack(packer, out);
+    if (!connection_send(client->connection)) {
+        return false;
+    }
+    client->session.sent_ms = client->now_ms;
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------------------ HELLO
+
+static void fill_held(const struct nq_client *client, uint64_t *ids)
+{
+    for (const struct answer *answer = client->answers; answer != NULL; answer = answer->next) {
+        if (answer->leased) {
+            *ids++ = answer->get_id;
+        }
+    }
+}
+
+static void send_hello(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    nq_arena_reset(client->scratch);
+    size_t waiting = tracker_waiting_gets(&client->tracker, NULL, 0);
+    uint64_t *waiting_ids = nq_arena_alloc(client->scratch, (waiting + 1) * sizeof *waiting_ids);
+    uint64_t *held_ids = nq_arena_alloc(client->scratch, (client->leased_count + 1) * sizeof *held_ids);
+    if (waiting_ids == NULL || held_ids == NULL) {
+        return;
+    }
+    (void)tracker_waiting_gets(&client->tracker, waiting_ids, waiting);
+    fill_held(client, held_ids);
+    session->hello_id = tracker_new_id(&client->tracker);
+    struct wire_request request = {.id = session->hello_id, .op = WIRE_HELLO};
+    request.as.hello = (struct wire_hello){
+        .session_id = {NQ_SESSION_ID_BYTES, session->id},
+        .resume_token = {session->resume_token_len, session->resume_token},
+        .waiting_gets = waiting_ids,
+        .waiting_gets_count = waiting,
+        .held_gets = held_ids,
+        .held_gets_count = client->leased_count,
+        .client_name = bytes_of(client->name),
+    };
+    struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = &request, .count = 1, .workers = client->workers};
+    if (send_packed(client, &frame)) {
+        session->state = SESSION_GREETED;
+    }
+}
+
+static void lose_leases(struct nq_client *client, bool store_gone)
+{
+    for (struct answer *answer = client->answers; answer != NULL; answer = answer->next) {
+        answer_lose(answer, store_gone);
+    }
+    while (store_gone && client->returns != NULL) {
+        struct token_batch *batch = client->returns;
+        client->returns = batch->next;
+        token_batch_free(batch);
+    }
+}
+
+static void tell_keeper(struct nq_client *client)
+{
+    const struct session *session = &client->session;
+    struct keeper_identity identity = {.endpoint = client->servers[session->server], .resume_token_len = session->resume_token_len};
+    memcpy(identity.session_id, session->id, sizeof identity.session_id);
+    memcpy(identity.resume_token, session->resume_token, sizeof identity.resume_token);
+    keeper_identify(client->keeper, &identity);
+}
+
+// Whatever the broker says, a frame must be able to carry something.
+static void take_limits(struct wire_limits *own, const struct wire_limits *told)
+{
+    own->body_bytes = told->body_bytes > 0 ? told->body_bytes : own->body_bytes;
+    own->headers_bytes = told->headers_bytes;
+    own->frame_bytes = told->frame_bytes > NQ_FRAME_SLACK_BYTES ? told->frame_bytes : own->frame_bytes;
+    own->items = told->items > 0 && told->items <= NQ_ITEMS_PER_REQUEST_MAX ? told->items : own->items;
+    own->requests = told->requests > 0 && told->requests <= NQ_REQUESTS_PER_FRAME_MAX ? told->requests : own->requests;
+    own->session_timeout_ms = told->session_timeout_ms > 0 ? told->session_timeout_ms : own->session_timeout_ms;
+    own->session_grace_ms = told->session_grace_ms;
+}
+
+// Reports that were on their way when the connection broke may be lost: they are made once more.
+static void report_again(struct nq_client *client)
+{
+    for (struct answer *answer = client->answers; answer != NULL; answer = answer->next) {
+        uint32_t taken = answer->taken;
+        answer->taken = 0;
+        answer_is_taken(answer, taken);
+    }
+}
+
+static void take_hello(struct nq_client *client, const struct wire_hello_reply *hello)
+{
+    struct session *session = &client->session;
+    bool other_store = session->store_known && (hello->store_id.len != NQ_STORE_ID_BYTES ||
+                                                memcmp(hello->store_id.data, session->store_id, NQ_STORE_ID_BYTES) != 0);
+    if (hello->store_id.len == NQ_STORE_ID_BYTES) {
+        memcpy(session->store_id, hello->store_id.data, NQ_STORE_ID_BYTES);
+        session->store_known = true;
+    }
+    if (hello->resume_token.len <= NQ_RESUME_TOKEN_BYTES) {
+        memcpy(session->resume_token, hello->resume_token.data, hello->resume_token.len);
+        session->resume_token_len = hello->resume_token.len;
+    }
+    take_limits(&session->limits, &hello->limits);
+    enum tracker_session kind = other_store ? TRACKER_NEW_STORE : hello->resumed ? TRACKER_RESUMED : TRACKER_NEW_SESSION;
+    if (kind == TRACKER_RESUMED) {
+        report_again(client);
+    } else {
+        lose_leases(client, other_store);
+    }
+    session->state = SESSION_UP;
+    if (client->keeper != NULL) {
+        tell_keeper(client);
+    }
+    tracker_reconnected(&client->tracker, kind, client->now_ms);
+}
+
+static void end_all(struct nq_client *client, const struct wire_reply *reply)
+{
+    struct tracker *tracker = &client->tracker;
+    struct request_list *lists[] = {&tracker->unsent, &tracker->sent, &tracker->held};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t left = lists[i]->count; left > 0 && lists[i]->first != NULL; left--) {
+            struct request *request = lists[i]->first;
+            bool unknown = request_was_sent(request) && request->stream != NULL;
+            if (request->stream != NULL) {
+                stream_in_doubt(tracker, request->stream);
+            }
+            struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : reply->status, .now_ms = client->now_ms};
+            tracker_end(tracker, request, &outcome);
+        }
+    }
+}
+
+static void take_hello_reply(struct nq_client *client, const struct wire_reply *reply)
+{
+    struct session *session = &client->session;
+    if (reply->status == NQ_OK && reply->result == WIRE_HELLO) {
+        take_hello(client, &reply->as.hello);
+        return;
+    }
+    session->state = SESSION_GREETING;
+    session->not_before_ms = client->now_ms + HELLO_AGAIN_MS;
+    if (reply->status == NQ_NO_SESSION) {
+        session->resume_token_len = 0; // unknown or taken by another: open one anew
+    } else if (reply->status != NQ_BUSY) {
+        end_all(client, reply);
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------- receiving
+
+static void session_is_unknown(struct nq_client *client, uint64_t id)
+{
+    struct request *request = tracker_find(&client->tracker, id);
+    if (request != NULL && request->state == REQUEST_SENT) {
+        tracker_unsend(&client->tracker, request);
+    }
+    if (client->session.state == SESSION_UP) {
+        client->session.state = SESSION_GREETING;
+    }
+}
+
+static void take_frame(struct nq_client *client, struct frame *frame)
+{
+    client->session.heard_ms = client->now_ms;
+    for (size_t i = 0; i < frame->replies.count; i++) {
+        const struct wire_reply *reply = &frame->replies.replies[i];
+        if (reply->id == client->session.hello_id) {
+            take_hello_reply(client, reply);
+        } else if (reply->status == NQ_NO_SESSION) {
+            session_is_unknown(client, reply->id);
+        } else {
+            tracker_reply(&client->tracker, reply, frame, client->now_ms);
+        }
+    }
+}
+
+static void receive(struct nq_client *client)
+{
+    const void *data;
+    size_t len;
+    while (connection_receive(client->connection, &data, &len)) {
+        struct frame *frame;
+        if (frame_decode(&client->frames, data, len, &frame) == NQ_OK) {
+            take_frame(client, frame);
+            frame_unref(&client->frames, frame);
+        }
+    }
+}
+
+static void take_events(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    for (;;) {
+        switch (connection_next_event(client->connection)) {
+        case CONNECTION_NOTHING:
+            return;
+        case CONNECTION_UP:
+            session->state = SESSION_GREETING;
+            session->not_before_ms = 0;
+            break;
+        case CONNECTION_DOWN:
+            if (session->state == SESSION_UP) {
+                session->heard_ms = client->now_ms; // the time without a broker begins now
+            }
+            session->state = SESSION_DOWN;
+            session->opened_ms = client->now_ms;
+            break;
+        case CONNECTION_REFUSED:
+            session->state = SESSION_DOWN;
+            break;
+        }
+    }
+}
+
+// ----------------------------------------------------------------------------------------------------------- sending
+
+static bool fill_reports(struct nq_client *client, struct wire_request_frame *frame)
+{
+    size_t count = client->reports_count;
+    uint64_t *gets = nq_arena_alloc(client->scratch, (count + 1) * sizeof *gets);
+    uint32_t *counts = nq_arena_alloc(client->scratch, (count + 1) * sizeof *counts);
+    if (gets == NULL || counts == NULL) {
+        return false;
+    }
+    size_t i = 0;
+    for (const struct answer *answer = client->reports; answer != NULL; answer = answer->report_next) {
+        gets[i] = answer->get_id;
+        counts[i++] = answer->taken;
+    }
+    frame->taken_gets = gets;
+    frame->taken_counts = counts;
+    frame->taken_count = i;
+    return true;
+}
+
+static void clear_reports(struct nq_client *client)
+{
+    while (client->reports != NULL) {
+        struct answer *answer = client->reports;
+        client->reports = answer->report_next;
+        answer->to_report = false;
+    }
+    client->reports_count = 0;
+}
+
+// How many of the unsent requests, from the front, go into one frame.
+static size_t choose(const struct nq_client *client)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    uint64_t bytes_max = client->session.limits.frame_bytes - NQ_FRAME_SLACK_BYTES / 2;
+    for (const struct request *r = client->tracker.unsent.first; r != NULL && count < client->session.limits.requests; r = r->next) {
+        if (count > 0 && (bytes >= FRAME_SOFT_BYTES || bytes + r->size > bytes_max)) {
+            break;
+        }
+        bytes += r->size;
+        count++;
+    }
+    return count;
+}
+
+static bool send_frame(struct nq_client *client)
+{
+    size_t count = choose(client);
+    nq_arena_reset(client->scratch);
+    struct wire_request *requests = nq_arena_alloc(client->scratch, count * sizeof *requests);
+    struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = requests, .count = count, .workers = client->workers};
+    if (requests == NULL || !fill_reports(client, &frame)) {
+        return false;
+    }
+    struct request *request = client->tracker.unsent.first;
+    for (size_t i = 0; i < count; i++, request = request->next) {
+        tracker_before_send(request, client->now_ms);
+        requests[i] = request->wire;
+    }
+    if (!send_packed(client, &frame)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        tracker_sent(&client->tracker, client->tracker.unsent.first);
+    }
+    clear_reports(client);
+    return true;
+}
+
+void client_send(struct nq_client *client)
+{
+    if (client->session.state != SESSION_UP) {
+        return;
+    }
+    if (client->tracker.unsent.count == 0 && client->returns == NULL) {
+        return;
+    }
+    for (struct nq_consumer *consumer = client->consumers; consumer != NULL; consumer = consumer_next(consumer)) {
+        consumer_contribute(consumer);
+    }
+    finish_send_returns(client);
+    while (client->tracker.unsent.count > 0 && connection_is_writable(client->connection) && send_frame(client)) {
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------ signs of life
+
+static uint64_t keeper_interval_ms(const struct nq_client *client)
+{
+    uint64_t interval_ms = client->session.limits.session_timeout_ms / 3;
+    if (client->lease_ms_min / 3 < interval_ms) {
+        interval_ms = client->lease_ms_min / 3;
+    }
+    return interval_ms > KEEPER_INTERVAL_MIN_MS ? interval_ms : KEEPER_INTERVAL_MIN_MS;
+}
+
+static void update_keeper(struct nq_client *client)
+{
+    bool busy = client->leased_count > 0 || client->background > 0;
+    if (client->keeper == NULL && busy && client->session.state == SESSION_UP) {
+        client->keeper = keeper_create(client->connection);
+        if (client->keeper != NULL) {
+            tell_keeper(client);
+        }
+    }
+    if (client->keeper == NULL) {
+        return;
+    }
+    keeper_update(client->keeper, busy, keeper_interval_ms(client));
+    if (keeper_session_is_lost(client->keeper) && client->session.state == SESSION_UP) {
+        client->session.state = SESSION_GREETING;
+    }
+}
+
+static uint64_t silence_ms_max(const struct nq_client *client)
+{
+    uint64_t ms = client->timeout_ms / 3;
+    return ms < client->session.limits.session_timeout_ms / 3 ? ms : client->session.limits.session_timeout_ms / 3;
+}
+
+// With requests unanswered, neither side should be silent for long: a RENEW shows the broker that we live and asks whether it does.
+static void renew_on_silence(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    uint64_t quiet_since = session->sent_ms > session->heard_ms ? session->sent_ms : session->heard_ms;
+    bool broker_silent = client->now_ms - quiet_since >= silence_ms_max(client);
+    bool we_silent = client->now_ms - session->sent_ms >= session->limits.session_timeout_ms / 3;
+    if (session->state != SESSION_UP || client->tracker.sent.count == 0 || (!broker_silent && !we_silent)) {
+        return;
+    }
+    struct request *request = request_create(WIRE_RENEW);
+    if (request != NULL) {
+        request->wire.as.renew.session_id = (struct nq_bytes){NQ_SESSION_ID_BYTES, session->id};
+        request->wire.as.renew.resume_token = (struct nq_bytes){session->resume_token_len, session->resume_token};
+        tracker_add(&client->tracker, request, client->now_ms);
+        session->sent_ms = client->now_ms;
+    }
+}
+
+// Another endpoint when this one does not answer; the same one again when a connection has gone silent.
+static void change_server(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    bool dead = session->state == SESSION_UP && client->tracker.sent.count > 0 && session->sent_ms > session->heard_ms &&
+                client->now_ms - session->heard_ms > client->timeout_ms - client->timeout_ms / 3;
+    bool absent = session->state != SESSION_UP && client->servers_count > 1 && client->now_ms - session->opened_ms >= NEXT_SERVER_MS;
+    if (dead || absent) {
+        session->server = (session->server + 1) % client->servers_count;
+        open_server(client);
+    }
+}
+
+void client_step(struct nq_client *client)
+{
+    struct session *session = &client->session;
+    client->now_ms = connection_now_ms();
+    take_events(client);
+    receive(client);
+    tracker_run(&client->tracker, client->now_ms, session->heard_ms, client->timeout_ms);
+    change_server(client);
+    renew_on_silence(client);
+    update_keeper(client);
+    if (session->state == SESSION_GREETING && client->now_ms >= session->not_before_ms && connection_is_writable(client->connection)) {
+        send_hello(client);
+    }
+    client_send(client);
+}
+
+static void sooner(uint64_t *deadline_ms, uint64_t at_ms)
+{
+    *deadline_ms = at_ms < *deadline_ms ? at_ms : *deadline_ms;
+}
+
+uint64_t client_next_deadline_ms(const struct nq_client *client)
+{
+    const struct session *session = &client->session;
+    uint64_t deadline_ms = tracker_next_deadline_ms(&client->tracker, session->heard_ms, client->timeout_ms);
+    if (session->state == SESSION_GREETING && session->not_before_ms > client->now_ms) {
+        sooner(&deadline_ms, session->not_before_ms);
+    }
+    if (session->state != SESSION_UP && client->servers_count > 1) {
+        sooner(&deadline_ms, session->opened_ms + NEXT_SERVER_MS);
+    }
+    if (session->state == SESSION_UP && client->tracker.sent.count > 0) {
+        uint64_t quiet_since = session->sent_ms > session->heard_ms ? session->sent_ms : session->heard_ms;
+        sooner(&deadline_ms, quiet_since + silence_ms_max(client));
+        sooner(&deadline_ms, session->sent_ms + session->limits.session_timeout_ms / 3);
+    }
+    return deadline_ms;
+}
+
+// ---------------------------------------------------------------------------------------------------------- GOODBYE
+
+struct goodbye {
+    bool ended;
+};
+
+static void goodbye_ended(struct request *request, const struct outcome *outcome)
+{
+    (void)outcome;
+    ((struct goodbye *)request->user)->ended = true;
+}
+
+static bool goodbye_is_over(void *user)
+{
+    return ((struct goodbye *)user)->ended;
+}
+
+void session_goodbye(struct nq_client *client, uint64_t wait_ms)
+{
+    struct goodbye goodbye = {0};
+    struct request *request = client->session.state == SESSION_UP ? request_create(WIRE_GOODBYE) : NULL;
+    if (request == NULL) {
+        return;
+    }
+    request->ended = goodbye_ended;
+    request->user = &goodbye;
+    tracker_add(&client->tracker, request, client_until(client, 0));
+    (void)client_wait(client, goodbye_is_over, &goodbye, client_until(client, wait_ms), WAIT_THROUGH);
+    if (!goodbye.ended) {
+        tracker_drop(&client->tracker, request, client->now_ms);
+    }
+}

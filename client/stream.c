@@ -1,0 +1,239 @@
+#include "stream.h"
+
+#include <assert.h>
+
+static void renumber(struct tracker *tracker, struct stream *self)
+{
+    self->number = 0;
+    while (self->number == 0) {
+        self->number = tracker->random();
+    }
+    self->next_number = 1;
+    self->renew = false;
+}
+
+void stream_open(struct tracker *tracker, struct stream *self, bool stop_on_refusal)
+{
+    *self = (struct stream){.in_order = true, .stop_on_refusal = stop_on_refusal, .backoff_ms = STREAM_BACKOFF_FIRST_MS};
+    renumber(tracker, self);
+    self->next = tracker->streams;
+    tracker->streams = self;
+}
+
+void stream_close(struct tracker *tracker, struct stream *self)
+{
+    assert(self->first == NULL);
+    struct stream **at = &tracker->streams;
+    while (*at != NULL && *at != self) {
+        at = &(*at)->next;
+    }
+    if (*at != NULL) {
+        *at = self->next;
+    }
+}
+
+static void number_run(struct stream *self, struct request *request)
+{
+    struct wire_put *put = &request->wire.as.put;
+    put->stream = self->number;
+    put->first_number = self->next_number;
+    self->next_number += put->count;
+}
+
+void stream_add(struct tracker *tracker, struct request *request)
+{
+    struct stream *self = request->stream;
+    request->stream_next = NULL;
+    request->stream_prev = self->last;
+    if (self->last != NULL) {
+        self->last->stream_next = request;
+    } else {
+        self->first = request;
+    }
+    self->last = request;
+    if (self->in_order) {
+        number_run(self, request);
+    } else {
+        tracker_move(tracker, request, REQUEST_HELD);
+    }
+}
+
+void stream_remove(struct request *request)
+{
+    struct stream *self = request->stream;
+    if (request->stream_prev != NULL) {
+        request->stream_prev->stream_next = request->stream_next;
+    } else {
+        self->first = request->stream_next;
+    }
+    if (request->stream_next != NULL) {
+        request->stream_next->stream_prev = request->stream_prev;
+    } else {
+        self->last = request->stream_prev;
+    }
+    request->stream_next = NULL;
+    request->stream_prev = NULL;
+}
+
+// Numbers given out are void: runs that were never sent wait; those that were end OUT_OF_SEQUENCE one by one.
+static void stop_numbering(struct tracker *tracker, struct stream *self)
+{
+    self->in_order = false;
+    for (struct request *r = self->first; r != NULL; r = r->stream_next) {
+        if (r->state == REQUEST_UNSENT && !r->resent) {
+            tracker_move(tracker, r, REQUEST_HELD);
+        }
+    }
+}
+
+void stream_in_doubt(struct tracker *tracker, struct stream *self)
+{
+    self->renew = true;
+    stop_numbering(tracker, self);
+}
+
+static bool hold(struct tracker *tracker, struct request *request, enum nq_status status, enum nq_status *out)
+{
+    request->tries++;
+    // BUSY is bounded by the caller's deadline; the others are a broker that does not keep its word.
+    if (status != NQ_BUSY && request->tries > STREAM_TRIES_MAX) {
+        *out = request->resent ? NQ_OUTCOME_UNKNOWN : status;
+        return true;
+    }
+    tracker_move(tracker, request, REQUEST_HELD);
+    return false;
+}
+
+static bool reply_out_of_sequence(struct tracker *tracker, struct request *request, const struct wire_reply *reply,
+                                  enum nq_status *status)
+{
+    struct stream *self = request->stream;
+    if (self->failed) {
+        return true;
+    }
+    if (reply->result == WIRE_PUT && !self->renew) {
+        self->next_number = reply->as.put.last_number + 1;
+    } else {
+        self->renew = true;
+    }
+    stop_numbering(tracker, self);
+    return hold(tracker, request, NQ_OUT_OF_SEQUENCE, status);
+}
+
+static bool reply_stream_unknown(struct tracker *tracker, struct request *request, enum nq_status *status)
+{
+    struct stream *self = request->stream;
+    stream_in_doubt(tracker, self);
+    if (request->resent) {
+        *status = NQ_OUTCOME_UNKNOWN; // an earlier sending may have been accepted
+        self->failed = self->stop_on_refusal;
+        return true;
+    }
+    if (self->failed) {
+        return true;
+    }
+    return hold(tracker, request, NQ_STREAM_UNKNOWN, status);
+}
+
+static bool reply_busy(struct tracker *tracker, struct request *request, uint64_t now_ms, enum nq_status *status)
+{
+    struct stream *self = request->stream;
+    stop_numbering(tracker, self);
+    if (self->failed || now_ms >= request->deadline_ms) {
+        self->failed = self->failed || self->stop_on_refusal;
+        return true;
+    }
+    self->retry_at_ms = now_ms + self->backoff_ms;
+    self->backoff_ms = self->backoff_ms * 2 < STREAM_BACKOFF_MAX_MS ? self->backoff_ms * 2 : STREAM_BACKOFF_MAX_MS;
+    return hold(tracker, request, NQ_BUSY, status);
+}
+
+// The accepted front part of a run is over and done with.
+static void cut_accepted(struct request *request, uint64_t accepted)
+{
+    struct wire_put *put = &request->wire.as.put;
+    put->bodies += accepted;
+    if (put->headers != NULL) {
+        put->headers += accepted;
+    }
+    put->count -= accepted;
+    request->accepted += accepted;
+}
+
+bool stream_reply(struct tracker *tracker, struct request *request, const struct wire_reply *reply, uint64_t now_ms,
+                  enum nq_status *status)
+{
+    struct stream *self = request->stream;
+    uint64_t count = request->wire.as.put.count;
+    uint64_t accepted = reply->status == NQ_OK ? count : 0;
+    if (reply->status != NQ_OK && reply->result == WIRE_PUT && reply->as.put.accepted < count) {
+        accepted = reply->as.put.accepted;
+    }
+    uint64_t behind = request->wire.as.put.first_number + accepted;
+    cut_accepted(request, accepted);
+    *status = reply->status;
+    switch (reply->status) {
+    case NQ_OK:
+        self->backoff_ms = STREAM_BACKOFF_FIRST_MS;
+        return true;
+    case NQ_OUT_OF_SEQUENCE:
+        return reply_out_of_sequence(tracker, request, reply, status);
+    case NQ_STREAM_UNKNOWN:
+        return reply_stream_unknown(tracker, request, status);
+    case NQ_BUSY:
+        self->next_number = behind;
+        return reply_busy(tracker, request, now_ms, status);
+    default:
+        self->next_number = behind;
+        self->failed = self->failed || self->stop_on_refusal;
+        if (self->first != request || self->last != request) {
+            stop_numbering(tracker, self);
+        }
+        return true;
+    }
+}
+
+static bool all_held(const struct stream *self)
+{
+    for (const struct request *r = self->first; r != NULL; r = r->stream_next) {
+        if (r->state != REQUEST_HELD) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void stream_run(struct tracker *tracker, struct stream *self, uint64_t now_ms)
+{
+    if (self->in_order || !all_held(self)) {
+        return;
+    }
+    if (self->failed) { // the owner has been told of the failure; what it had queued behind was never accepted
+        while (self->first != NULL) {
+            struct outcome outcome = {.status = NQ_OUT_OF_SEQUENCE, .now_ms = now_ms};
+            tracker_end(tracker, self->first, &outcome);
+        }
+        return;
+    }
+    if (self->first != NULL && self->retry_at_ms > now_ms) {
+        return;
+    }
+    if (self->renew) {
+        renumber(tracker, self);
+    }
+    self->in_order = true;
+    self->retry_at_ms = 0;
+    for (struct request *r = self->first; r != NULL; r = r->stream_next) {
+        number_run(self, r);
+        tracker_renew_id(tracker, r);
+        tracker_move(tracker, r, REQUEST_UNSENT);
+    }
+}
+
+uint64_t stream_next_deadline_ms(const struct stream *self)
+{
+    if (self->in_order || self->first == NULL || !all_held(self)) {
+        return UINT64_MAX;
+    }
+    return self->retry_at_ms;
+}
