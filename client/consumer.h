@@ -15,6 +15,7 @@ struct nq_consumer {
     struct request *get; // the one that is unanswered, or NULL
     bool get_waits;      // it was sent with the caller's wait
     uint32_t get_max;
+    bool app_waits; // for an item, right now
     enum nq_status get_status; // how the last one ended
     size_t target;             // items to have ahead
     bool grows;                // target is ours to choose

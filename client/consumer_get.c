@@ -67,7 +67,7 @@ static void take_answer(struct nq_consumer *self, struct request *request, const
     self->buffered += answer->count;
     self->received += answer->count;
     // It had been waited for, and all that was asked for came: more ahead saves waiting.
-    if (self->grows && self->get_waits && answer->count >= self->get_max) {
+    if (self->grows && self->app_waits && answer->count >= self->get_max) {
         self->target = self->target == 0 ? 1 : self->target * 2 < PREFETCH_MAX ? self->target * 2 : PREFETCH_MAX;
     }
 }
@@ -225,7 +225,9 @@ enum nq_status consumer_kept_failure(struct nq_consumer *self)
 
 static enum nq_status wait_for_get(struct nq_consumer *self)
 {
+    self->app_waits = true;
     enum nq_status status = client_wait(self->client, get_is_over, self, UINT64_MAX, WAIT_INTERRUPTIBLE);
+    self->app_waits = false;
     if (status == NQ_INTERRUPTED) {
         consumer_stop_get(self);
         return client_fail_on(self->client, NQ_INTERRUPTED, "get from", self->queue, NULL);

@@ -59,7 +59,7 @@ struct cli_arguments {
     size_t rest_count;
     bool has_rest;      // there was a "--"
     uint64_t given;     // one bit per option of the program's own table, wherever the value came from
-    char error[256];
+    char error[384];
 
     struct cli_hit *hits; // of the parser
     size_t hits_count;
