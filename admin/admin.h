@@ -1,46 +1,57 @@
-// netqueue: administration. One table row per command; each command is one function.
+// netqueue: looking at queues and changing them. One table of commands; each takes the words behind its name.
 #pragma once
+#include "json.h"
 #include "netqueue.h"
 #include "options.h"
+#include "report.h"
 
 struct admin_options {
-    struct cli_common common;
-    // declare, update
-    uint64_t maxsize, max_bytes, lease_ms, hold_max_ms, max_deliveries, ttl_ms, initial;
-    const char *dead_letter;
-    bool temporary;
-    uint64_t wait_ms; // join
-    bool immediate;   // shutdown
-    // peek, redrive
-    uint64_t count, from_seq;
-    const char *to;
-    bool null_ended, json;
+    struct cli_common common; // first
+    uint64_t maxsize, max_bytes, lease_ms, hold_max_ms, max_deliveries, ttl_ms, initial, wait_ms, count, from;
+    const char *dead_letter, *to;
+    bool temporary, immediate, null_ended, json;
 };
 
-struct admin_command;
-
-// What a command works with.
-struct admin {
-    const struct admin_command *command;
-    const struct admin_options *options;
-    const struct cli_arguments *arguments;
-    struct nq_client *client;
-    const char *queue; // the first word, or NULL
-};
-
-typedef enum nq_status admin_run(const struct admin *admin);
+struct admin;
 
 struct admin_command {
-    struct cli_program program; // its name is "netqueue COMMAND"
-    bool takes_queue;
-    admin_run *run; // prints its results; the caller reports a failure
+    struct cli_program program; // its name is "netqueue NAME"
+    const char *name;
+    size_t words_min, words_max;
+    enum nq_status (*run)(struct admin *admin);
 };
 
-bool admin_given(const struct admin *admin, const char *option);
-const char *admin_command_name(const struct admin_command *command);
+// One call of one command.
+struct admin {
+    const struct admin_command *command;
+    struct admin_options options;
+    struct cli_arguments arguments;
+    const char *queue; // the first word; NULL: none
+    struct nq_client *client;
+    struct cli_buffer out; // for stdout, printed at the end even if the command fails
+};
 
-admin_run admin_list, admin_stat, admin_peek;
-admin_run admin_declare, admin_update, admin_purge, admin_delete, admin_shutdown, admin_join, admin_redrive, admin_ping;
+extern const struct admin_command admin_commands[];
+extern const size_t admin_commands_count;
 
-// stats.c: one queue for people, or one JSON object.
-void admin_print_stats(const struct admin *admin, const struct nq_queue_stats *stats);
+// queues.c
+enum nq_status admin_list(struct admin *admin);
+enum nq_status admin_stat(struct admin *admin);
+enum nq_status admin_declare(struct admin *admin);
+enum nq_status admin_update(struct admin *admin);
+enum nq_status admin_delete(struct admin *admin);
+enum nq_status admin_ping(struct admin *admin);
+// items.c
+enum nq_status admin_purge(struct admin *admin);
+enum nq_status admin_peek(struct admin *admin);
+enum nq_status admin_redrive(struct admin *admin);
+// waits.c
+enum nq_status admin_join(struct admin *admin);
+enum nq_status admin_shutdown(struct admin *admin);
+
+// show.c
+void show_stats_json(struct cli_json *json, const struct nq_queue_stats *stats);
+void show_stats_text(struct cli_buffer *out, const struct nq_queue_stats *stats);
+void show_table(struct cli_buffer *out, const struct nq_queue_stats *stats, size_t count);
+// {"queue":..,"NAME":count} or "count WORDS" unless quiet.
+void show_count(struct admin *admin, const char *name, uint64_t count, const char *words);

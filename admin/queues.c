@@ -1,15 +1,66 @@
-// Commands that change a queue, wait for it, or ask the broker for a sign of life.
+// Queues as a whole: list, stat, declare, update, delete; and the broker: ping.
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "admin.h"
-#include "json.h"
 #include "units.h"
 
-static struct nq_queue_options options_given(const struct admin *admin)
+static void show_stats(struct admin *admin, const struct nq_queue_stats *stats)
 {
-    const struct admin_options *options = admin->options;
-    struct nq_queue_options out = {
+    if (admin->options.common.format == CLI_FORMAT_JSON) {
+        struct cli_json json = {.out = &admin->out};
+        show_stats_json(&json, stats);
+        cli_buffer_add_byte(&admin->out, '\n');
+    } else {
+        show_stats_text(&admin->out, stats);
+    }
+}
+
+enum nq_status admin_list(struct admin *admin)
+{
+    struct nq_queue_stats *stats = NULL;
+    size_t count = 0;
+    enum nq_status status = nq_list(admin->client, &stats, &count);
+    if (status != NQ_OK) {
+        return status;
+    }
+    if (admin->options.common.format == CLI_FORMAT_JSON) {
+        struct cli_json json = {.out = &admin->out};
+        cli_json_begin_array(&json, NULL);
+        for (size_t i = 0; i < count; i++) {
+            show_stats_json(&json, &stats[i]);
+        }
+        cli_json_end_array(&json);
+        cli_buffer_add_byte(&admin->out, '\n');
+    } else {
+        show_table(&admin->out, stats, count);
+    }
+    nq_free(stats);
+    return NQ_OK;
+}
+
+enum nq_status admin_stat(struct admin *admin)
+{
+    struct nq_queue_stats stats;
+    enum nq_status status = nq_stat(admin->client, admin->queue, &stats);
+    if (status == NQ_OK) {
+        show_stats(admin, &stats);
+    }
+    return status;
+}
+
+static void collect_options(const struct admin *admin, struct nq_queue_options *out)
+{
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } bits[] = {
+        {"maxsize", NQ_GIVEN_MAXSIZE},   {"max-bytes", NQ_GIVEN_MAX_BYTES},           {"lease", NQ_GIVEN_LEASE},
+        {"hold-max", NQ_GIVEN_HOLD_MAX}, {"max-deliveries", NQ_GIVEN_MAX_DELIVERIES}, {"dead-letter", NQ_GIVEN_DEAD_LETTER},
+        {"ttl", NQ_GIVEN_TTL},           {"temporary", NQ_GIVEN_TEMPORARY},
+    };
+    const struct admin_options *options = &admin->options;
+    *out = (struct nq_queue_options){
         .maxsize = options->maxsize,
         .max_bytes = options->max_bytes,
         .lease_ms = options->lease_ms,
@@ -19,122 +70,81 @@ static struct nq_queue_options options_given(const struct admin *admin)
         .ttl_ms = options->ttl_ms,
         .temporary = options->temporary,
     };
-    static const struct {
-        const char *name;
-        uint32_t bit;
-    } bits[] = {{"maxsize", NQ_GIVEN_MAXSIZE},
-                {"max-bytes", NQ_GIVEN_MAX_BYTES},
-                {"lease", NQ_GIVEN_LEASE},
-                {"hold-max", NQ_GIVEN_HOLD_MAX},
-                {"max-deliveries", NQ_GIVEN_MAX_DELIVERIES},
-                {"dead-letter", NQ_GIVEN_DEAD_LETTER},
-                {"ttl", NQ_GIVEN_TTL},
-                {"temporary", NQ_GIVEN_TEMPORARY}};
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-        out.given |= admin_given(admin, bits[i].name) ? bits[i].bit : 0;
-    }
-    return out;
-}
-
-static void show(const struct admin *admin, const struct nq_queue_stats *stats)
-{
-    if (admin->options->common.format == CLI_FORMAT_JSON) {
-        admin_print_stats(admin, stats);
+        out->given |= cli_given(&admin->command->program, &admin->arguments, bits[i].name) ? bits[i].bit : 0;
     }
 }
 
-enum nq_status admin_declare(const struct admin *admin)
+// As text, success says nothing.
+static enum nq_status end_change(struct admin *admin, enum nq_status status, const struct nq_queue_stats *stats)
 {
-    struct nq_queue_options options = options_given(admin);
+    if (status == NQ_OK && admin->options.common.format == CLI_FORMAT_JSON) {
+        show_stats(admin, stats);
+    }
+    return status;
+}
+
+enum nq_status admin_declare(struct admin *admin)
+{
+    struct nq_queue_options options;
     struct nq_queue_stats stats;
-    enum nq_status status = nq_declare(admin->client, admin->queue, &options, admin->options->initial, &stats);
-    if (status == NQ_OK) {
-        show(admin, &stats);
-    }
-    return status;
+    collect_options(admin, &options);
+    return end_change(admin, nq_declare(admin->client, admin->queue, &options, admin->options.initial, &stats), &stats);
 }
 
-enum nq_status admin_update(const struct admin *admin)
+enum nq_status admin_update(struct admin *admin)
 {
-    struct nq_queue_options options = options_given(admin);
+    struct nq_queue_options options;
     struct nq_queue_stats stats;
-    enum nq_status status = nq_update(admin->client, admin->queue, &options, &stats);
-    if (status == NQ_OK) {
-        show(admin, &stats);
-    }
-    return status;
+    collect_options(admin, &options);
+    return end_change(admin, nq_update(admin->client, admin->queue, &options, &stats), &stats);
 }
 
-static void print_count(const struct admin *admin, const char *what, uint64_t count)
-{
-    if (admin->options->common.format == CLI_FORMAT_JSON) {
-        printf("{\"queue\":\"%s\",\"%s\":%" PRIu64 "}\n", admin->queue, what, count); // a name needs no escaping
-    } else if (!admin->options->common.quiet) {
-        printf("%" PRIu64 " item%s %s\n", count, count == 1 ? "" : "s", what);
-    }
-}
-
-enum nq_status admin_purge(const struct admin *admin)
-{
-    uint64_t count = 0;
-    enum nq_status status = nq_purge(admin->client, admin->queue, &count);
-    if (status == NQ_OK) {
-        print_count(admin, "purged", count);
-    }
-    return status;
-}
-
-enum nq_status admin_delete(const struct admin *admin)
+enum nq_status admin_delete(struct admin *admin)
 {
     uint64_t count = 0;
     enum nq_status status = nq_delete(admin->client, admin->queue, &count);
     if (status == NQ_OK) {
-        print_count(admin, "deleted", count);
+        show_count(admin, "deleted", count, "deleted with the queue");
     }
     return status;
 }
 
-enum nq_status admin_shutdown(const struct admin *admin)
+static void add_store_id(char *out, size_t size, const struct nq_broker_info *info)
 {
-    uint64_t count = 0;
-    enum nq_status status = nq_shutdown(admin->client, admin->queue, admin->options->immediate, &count);
-    if (status == NQ_OK && admin->options->immediate) {
-        print_count(admin, "dropped", count);
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof(info->store_id) && len + 3 <= size; i++) {
+        len += (size_t)snprintf(out + len, size - len, "%02x", info->store_id[i]);
     }
-    return status;
 }
 
-enum nq_status admin_join(const struct admin *admin)
-{
-    return nq_join(admin->client, admin->queue, admin->options->wait_ms);
-}
-
-enum nq_status admin_redrive(const struct admin *admin)
-{
-    uint64_t moved = 0;
-    enum nq_status status = nq_redrive(admin->client, admin->queue, admin->options->to, admin->options->count, &moved);
-    if (status == NQ_OK || moved > 0) {
-        print_count(admin, "moved", moved);
-    }
-    return status;
-}
-
-enum nq_status admin_ping(const struct admin *admin)
+enum nq_status admin_ping(struct admin *admin)
 {
     struct nq_broker_info info;
     enum nq_status status = nq_ping(admin->client, &info);
     if (status != NQ_OK) {
         return status;
     }
-    if (admin->options->common.format == CLI_FORMAT_JSON) {
-        printf("{\"version\":\"%s\",\"epoch\":%" PRIu64 ",\"uptime_ms\":%" PRIu64 ",\"queues\":%" PRIu32 ",\"sessions\":%" PRIu32
-               ",\"body_bytes_max\":%" PRIu64 "}\n",
-               info.version, info.epoch, info.uptime_ms, info.queues, info.sessions, info.body_bytes_max);
-    } else if (!admin->options->common.quiet) {
-        char uptime[32];
-        cli_format_seconds((double)info.uptime_ms / 1000, uptime, sizeof(uptime));
-        printf("broker %s, up %s, start %" PRIu64 " of its store, %" PRIu32 " queues, %" PRIu32 " sessions\n", info.version, uptime,
-               info.epoch, info.queues, info.sessions);
+    char store[40] = "";
+    char up[32];
+    add_store_id(store, sizeof(store), &info);
+    cli_format_seconds((double)info.uptime_ms / 1000, up, sizeof(up));
+    if (admin->options.common.format == CLI_FORMAT_JSON) {
+        struct cli_json json = {.out = &admin->out};
+        cli_json_begin_object(&json, NULL);
+        cli_json_text(&json, "version", info.version);
+        cli_json_number(&json, "uptime_ms", info.uptime_ms);
+        cli_json_number(&json, "epoch", info.epoch);
+        cli_json_number(&json, "queues", info.queues);
+        cli_json_number(&json, "sessions", info.sessions);
+        cli_json_text(&json, "store_id", store);
+        cli_json_number(&json, "body_bytes_max", info.body_bytes_max);
+        cli_json_number(&json, "headers_bytes_max", info.headers_bytes_max);
+        cli_json_end_object(&json);
+        cli_buffer_add_byte(&admin->out, '\n');
+    } else if (!admin->options.common.quiet) {
+        cli_buffer_format(&admin->out, "version %s, uptime %s, epoch %" PRIu64 ", %u queues, %u sessions, store %s\n", info.version, up,
+                          info.epoch, info.queues, info.sessions, store);
     }
     return NQ_OK;
 }

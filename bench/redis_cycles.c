@@ -154,7 +154,10 @@ int main(int argc, char **argv)
     if (argc != 6) {
         die("usage: redis_cycles PORT list|stream WINDOW SECONDS BYTES");
     }
-    struct job job = {.port = atoi(argv[1]), .stream = strcmp(argv[2], "stream") == 0, .window = atol(argv[3]), .seconds = atof(argv[4]),
+    struct job job = {.port = atoi(argv[1]),
+                      .stream = strcmp(argv[2], "stream") == 0,
+                      .window = atol(argv[3]),
+                      .seconds = atof(argv[4]),
                       .bytes = (size_t)atol(argv[5])};
     run_command(job.port, "DEL q work");
     if (job.stream) {

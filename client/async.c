@@ -34,8 +34,8 @@ static enum nq_status take_items(struct completion_entry *entry, struct request 
     }
     struct answer *answer;
     struct nq_item **items = calloc(outcome->reply->as.get.count, sizeof(struct nq_item *));
-    enum nq_status status = items != NULL ? answer_create(entry->client, request->wire.as.get.queue, request->wire.id, outcome->reply,
-                                                          outcome->frame, entry->at_most_once, &answer)
+    enum nq_status status = items != NULL ? answer_create(entry->client, request->wire.as.get.queue, request->wire.id,
+                                                          outcome->reply, outcome->frame, entry->at_most_once, &answer)
                                           : NQ_NO_MEMORY;
     if (status != NQ_OK) {
         free(items);
@@ -152,8 +152,8 @@ static uint64_t start_tokens(struct nq_client *client, struct request *request, 
     return start(client, request, entry);
 }
 
-static uint64_t start_finish(struct nq_client *client, struct nq_item **item_p, bool requeue, const struct nq_requeue_options *options,
-                             void *user)
+static uint64_t start_finish(struct nq_client *client, struct nq_item **item_p, bool requeue,
+                             const struct nq_requeue_options *options, void *user)
 {
     struct nq_item *item = *item_p;
     struct completion_entry *entry = entry_create(client, user);
@@ -231,7 +231,8 @@ int nq_client_fd(const struct nq_client *client)
 
 uint64_t nq_client_timeout_ms(const struct nq_client *client)
 {
-    if (client->completions_first != NULL || (client->tracker.unsent.count > 0 && client->session.state == SESSION_UP && !client->woken)) {
+    if (client->completions_first != NULL ||
+        (client->tracker.unsent.count > 0 && client->session.state == SESSION_UP && !client->woken)) {
         return client->completions_first != NULL ? 0 : 10; // the socket would not take more: look again soon
     }
     uint64_t deadline_ms = client_next_deadline_ms(client);

@@ -32,8 +32,12 @@ enum nq_status client_fail_on(struct nq_client *client, enum nq_status status, c
     bool nobody = status == NQ_UNREACHABLE;
     return client_fail(client, status, "%s%s%.128s%s: %s%s%.*s", what, queue != NULL ? " '" : "", queue != NULL ? queue : "",
                        queue != NULL ? "'" : "", nq_status_text(status), detail || nobody ? ": " : "",
-                       detail ? (int)(reply->detail.len < 120 ? reply->detail.len : 120) : nobody ? 80 : 0,
-                       detail ? (const char *)reply->detail.data : nobody ? client->servers[client->session.server] : "");
+                       detail   ? (int)(reply->detail.len < 120 ? reply->detail.len : 120)
+                       : nobody ? 80
+                                : 0,
+                       detail   ? (const char *)reply->detail.data
+                       : nobody ? client->servers[client->session.server]
+                                : "");
 }
 
 enum nq_status client_check_queue(struct nq_client *client, const char *queue)

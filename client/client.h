@@ -3,11 +3,11 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 
-#include "netqueue.h"
 #include "connection.h"
 #include "frame.h"
 #include "item.h"
 #include "keeper.h"
+#include "netqueue.h"
 #include "stream.h"
 #include "tracker.h"
 
@@ -29,11 +29,11 @@ struct session {
     bool store_known;
     struct wire_limits limits;
     uint64_t hello_id;
-    uint64_t heard_ms;     // the last sign of life of the broker
-    uint64_t sent_ms;      // the last frame to it
-    uint64_t opened_ms;    // when the present endpoint was tried first
+    uint64_t heard_ms;      // the last sign of life of the broker
+    uint64_t sent_ms;       // the last frame to it
+    uint64_t opened_ms;     // when the present endpoint was tried first
     uint64_t not_before_ms; // HELLO was refused: not again before
-    size_t server;         // index of the present endpoint
+    size_t server;          // index of the present endpoint
 };
 
 struct queue_stream {
@@ -79,7 +79,8 @@ struct nq_client {
 // ---------------------------------------------------------------------------------------------------------- client.c
 
 // Keeps a line for nq_error_text and returns the status.
-enum nq_status client_fail(struct nq_client *client, enum nq_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum nq_status client_fail(struct nq_client *client, enum nq_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 // "put to 'q': the queue is full: detail"
 enum nq_status client_fail_on(struct nq_client *client, enum nq_status status, const char *what, const char *queue,
                               const struct wire_reply *reply);
@@ -130,7 +131,8 @@ enum nq_status put_request(struct nq_client *client, const char *queue, const st
                            const struct nq_put_options *options, bool copy, struct request **out);
 struct request *get_request(const char *queue, size_t max, const struct nq_get_options *options, bool keep_name);
 void get_abandon(struct nq_client *client, struct request *request); // nobody wants its items any more
-void get_return_items(struct nq_client *client, const struct wire_reply *reply, struct frame *frame, struct nq_bytes queue, uint64_t id);
+void get_return_items(struct nq_client *client, const struct wire_reply *reply, struct frame *frame, struct nq_bytes queue,
+                      uint64_t id);
 struct request *cancel_request(uint64_t id);
 
 // ---------------------------------------------------------------------------------------------------- the handles

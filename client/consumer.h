@@ -16,6 +16,7 @@ struct nq_consumer {
     bool get_waits;      // it was sent with the caller's wait
     uint32_t get_max;
     bool app_waits; // for an item, right now
+    uint64_t last_answer_ms;
     enum nq_status get_status; // how the last one ended
     size_t target;             // items to have ahead
     bool grows;                // target is ours to choose

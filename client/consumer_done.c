@@ -5,8 +5,8 @@
 #include "consumer.h"
 
 #define DONE_WINDOW_DEFAULT 10000u
-#define SEND_AT 500u      // dones that are worth a frame of their own
-#define LOOK_EVERY 64u    // items between two looks at what has arrived
+#define SEND_AT 500u   // dones that are worth a frame of their own
+#define LOOK_EVERY 64u // items between two looks at what has arrived
 
 void nq_consumer_options_init(struct nq_consumer_options *options)
 {

@@ -6,6 +6,7 @@
 #define PREFETCH_MAX 1000u
 #define PREFETCH_BYTES (1024u * 1024)
 #define SITS_MS 1000u // an answer that took longer to be used up was too large
+#define QUICK_MS 100u // one that was used up within this time, with the application waiting for more, was too small
 #define CANCEL_WAIT_MS 1000u
 
 // -------------------------------------------------------------------------------------------------- is it bounded?
@@ -67,9 +68,11 @@ static void take_answer(struct nq_consumer *self, struct request *request, const
     self->buffered += answer->count;
     self->received += answer->count;
     // It had been waited for, and all that was asked for came: more ahead saves waiting.
-    if (self->grows && self->app_waits && answer->count >= self->get_max) {
+    bool quick = self->last_answer_ms > 0 && answer->received_ms - self->last_answer_ms < QUICK_MS;
+    if (self->grows && quick && self->app_waits && answer->count >= self->get_max) {
         self->target = self->target == 0 ? 1 : self->target * 2 < PREFETCH_MAX ? self->target * 2 : PREFETCH_MAX;
     }
+    self->last_answer_ms = answer->received_ms;
 }
 
 static void get_ended(struct request *request, const struct outcome *outcome)
@@ -148,7 +151,7 @@ static void drop_front(struct nq_consumer *self)
 static void front_is_used_up(struct nq_consumer *self)
 {
     struct answer *answer = self->buffer_first;
-    if (self->grows && self->target > 0 && self->client->now_ms - answer->received_ms > SITS_MS && answer->count > 1) {
+    if (self->grows && self->target > 0 && self->client->now_ms - answer->received_ms > SITS_MS) {
         self->target /= 2;
     }
     drop_front(self);

@@ -204,7 +204,8 @@ static bool finish_is_over(void *user)
     return ((struct finish_call *)user)->call.ended;
 }
 
-static enum nq_status run(struct nq_client *client, struct request *request, enum nq_status *statuses, const char *what, const char *queue)
+static enum nq_status run(struct nq_client *client, struct request *request, enum nq_status *statuses, const char *what,
+                          const char *queue)
 {
     struct finish_call finish = {.request = request, .statuses = statuses};
     struct token_batch *batch = request->user;

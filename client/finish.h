@@ -9,7 +9,8 @@ struct token_batch {
     uint64_t epoch;
     size_t count, room;
     bool redelivered; // some delivery is not 1
-    void (*ended)(struct token_batch *self, const struct outcome *outcome); // for the owner; before the tokens are let go; may be NULL
+    void (*ended)(struct token_batch *self,
+                  const struct outcome *outcome); // for the owner; before the tokens are let go; may be NULL
     void *user;
     uint64_t *seqs;
     uint32_t *deliveries;

@@ -31,8 +31,8 @@ static bool many_is_over(void *user)
 
 // Which batch an item went into is not known to the caller of token_gather, so places are found again by looking at the order:
 // tokens stand in their batch in the order of the items.
-static void find_places(struct many_batch *part, const struct token_batch *batch, struct nq_item *const *items, const bool *gathered,
-                        size_t count)
+static void find_places(struct many_batch *part, const struct token_batch *batch, struct nq_item *const *items,
+                        const bool *gathered, size_t count)
 {
     size_t found = 0;
     for (size_t i = 0; i < count && found < batch->count; i++) {
@@ -91,7 +91,8 @@ static size_t list_length(const struct token_batch *list)
     return length;
 }
 
-static enum nq_status run_many(struct nq_client *client, struct nq_item **items, size_t count, enum nq_status *statuses, bool *gathered)
+static enum nq_status run_many(struct nq_client *client, struct nq_item **items, size_t count, enum nq_status *statuses,
+                               bool *gathered)
 {
     struct token_batch *list = NULL;
     struct many many = {.statuses = statuses};

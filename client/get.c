@@ -27,10 +27,12 @@ struct request *get_request(const char *queue, size_t max, const struct nq_get_o
     return request;
 }
 
-void get_return_items(struct nq_client *client, const struct wire_reply *reply, struct frame *frame, struct nq_bytes queue, uint64_t id)
+void get_return_items(struct nq_client *client, const struct wire_reply *reply, struct frame *frame, struct nq_bytes queue,
+                      uint64_t id)
 {
     struct answer *answer;
-    if (reply->result != WIRE_GET || reply->as.get.count == 0 || answer_create(client, queue, id, reply, frame, false, &answer) != NQ_OK) {
+    if (reply->result != WIRE_GET || reply->as.get.count == 0 ||
+        answer_create(client, queue, id, reply, frame, false, &answer) != NQ_OK) {
         return;
     }
     uint32_t count = answer->count;
@@ -75,8 +77,8 @@ void get_abandon(struct nq_client *client, struct request *request)
     request->user = client;
 }
 
-static enum nq_status take_items(struct nq_client *client, const char *queue, uint64_t id, bool at_most_once, const struct call *call,
-                                 size_t max, struct nq_item **items, size_t *count)
+static enum nq_status take_items(struct nq_client *client, const char *queue, uint64_t id, bool at_most_once,
+                                 const struct call *call, size_t max, struct nq_item **items, size_t *count)
 {
     if (call->frame == NULL || call->reply.result != WIRE_GET || call->reply.as.get.count == 0 || call->reply.as.get.count > max) {
         return client_fail(client, NQ_BAD_REQUEST, "get from '%s': the broker's answer makes no sense", queue);

@@ -49,8 +49,7 @@ static enum nq_status fill(struct answer *self, const struct nq_bytes *bodies, c
         }
         item->seq = seqs[i];
         item->delivery = 1;
-        if (headers != NULL && headers[i].len > 0 &&
-            decode_headers(self->frame->arena, headers[i], item) == NQ_NO_MEMORY) {
+        if (headers != NULL && headers[i].len > 0 && decode_headers(self->frame->arena, headers[i], item) == NQ_NO_MEMORY) {
             return NQ_NO_MEMORY;
         }
     }
@@ -249,7 +248,8 @@ struct nq_header_field nq_item_header(const struct nq_item *item, size_t index)
         return (struct nq_header_field){.name = "", .value = nothing, .value_len = 0};
     }
     const struct nq_header *header = &item->headers[index];
-    return (struct nq_header_field){.name = (const char *)header->name.data, .value = header->value.data, .value_len = header->value.len};
+    return (struct nq_header_field){
+        .name = (const char *)header->name.data, .value = header->value.data, .value_len = header->value.len};
 }
 
 void nq_item_destroy(struct nq_item **item_p)

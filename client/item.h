@@ -1,7 +1,7 @@
 // Items and the answers they came in. One block of memory for all items of an answer; bodies point into the received frame.
 #pragma once
-#include "netqueue.h"
 #include "frame.h"
+#include "netqueue.h"
 #include "wire.h"
 
 struct nq_client;
@@ -21,22 +21,22 @@ struct nq_item {
 struct answer {
     struct nq_client *client; // NULL: the client is gone
     struct frame *frame;
-    struct answer *next, *prev;  // all answers of the client
-    struct answer *report_next;  // of those with items taken since the last frame
-    struct answer *buffer_next;  // in a consumer handle
+    struct answer *next, *prev; // all answers of the client
+    struct answer *report_next; // of those with items taken since the last frame
+    struct answer *buffer_next; // in a consumer handle
     uint64_t get_id;
     uint64_t queue_id;
     uint64_t epoch;
     uint64_t lease_ms;
     uint64_t received_ms;
-    size_t refs;      // items not finished, and finished ones whose end is not confirmed
-    uint32_t taken;   // handed to the application, from the front
+    size_t refs;    // items not finished, and finished ones whose end is not confirmed
+    uint32_t taken; // handed to the application, from the front
     uint32_t count;
-    uint32_t cursor;  // the next one a consumer handle hands out
-    bool leased;      // the session holds them
-    bool to_report;   // in the client's list
+    uint32_t cursor;   // the next one a consumer handle hands out
+    bool leased;       // the session holds them
+    bool to_report;    // in the client's list
     bool wants_no_end; // at_most_once or peek: there is nothing to finish
-    bool store_gone;  // the broker has another store: the leases are lost
+    bool store_gone;   // the broker has another store: the leases are lost
     char queue[NQ_NAME_BYTES_MAX + 1];
     struct nq_item items[];
 };

@@ -88,7 +88,8 @@ static enum nq_status encode_headers(struct nq_client *client, const struct nq_b
     return wire_encode_headers(client->scratch, headers, body->headers_count, out);
 }
 
-static enum nq_status fill(struct nq_client *client, struct put_memory *memory, const struct nq_body *bodies, size_t count, bool copy)
+static enum nq_status fill(struct nq_client *client, struct put_memory *memory, const struct nq_body *bodies, size_t count,
+                           bool copy)
 {
     for (size_t i = 0; i < count; i++) {
         memory->bodies[i] = copy ? keep(memory, bodies[i].data, bodies[i].len) : (struct nq_bytes){bodies[i].len, bodies[i].data};
@@ -114,8 +115,8 @@ static enum nq_status fill(struct nq_client *client, struct put_memory *memory, 
 }
 
 // What the block must hold, and what the request takes in a frame.
-static enum nq_status measure(struct nq_client *client, const struct nq_body *bodies, size_t count, bool copy, size_t *bytes, bool *headers,
-                              size_t *size)
+static enum nq_status measure(struct nq_client *client, const struct nq_body *bodies, size_t count, bool copy, size_t *bytes,
+                              bool *headers, size_t *size)
 {
     const struct wire_limits *limits = &client->session.limits;
     if (count == 0 || count > limits->items) {
@@ -229,8 +230,8 @@ static size_t chunk_length(const struct nq_client *client, const struct nq_body 
     return n;
 }
 
-enum nq_status nq_put(struct nq_client *client, const char *queue, const void *body, size_t len, const struct nq_put_options *options,
-                      uint64_t *seq)
+enum nq_status nq_put(struct nq_client *client, const char *queue, const void *body, size_t len,
+                      const struct nq_put_options *options, uint64_t *seq)
 {
     struct nq_body one = {.data = body, .len = len};
     enum nq_status status = client_check_queue(client, queue);

@@ -72,8 +72,8 @@ static enum nq_status run(struct nq_client *client, struct request *request, str
     return status;
 }
 
-static enum nq_status run_on_queue(struct nq_client *client, enum wire_op op, const struct wire_on_queue *on_queue, struct call *call,
-                                   const char *what, const char *queue)
+static enum nq_status run_on_queue(struct nq_client *client, enum wire_op op, const struct wire_on_queue *on_queue,
+                                   struct call *call, const char *what, const char *queue)
 {
     *call = (struct call){0};
     enum nq_status status = client_check_queue(client, queue);
@@ -149,7 +149,8 @@ enum nq_status nq_declare(struct nq_client *client, const char *queue, const str
     return declare(client, queue, options, initial, false, stats);
 }
 
-enum nq_status nq_update(struct nq_client *client, const char *queue, const struct nq_queue_options *options, struct nq_queue_stats *stats)
+enum nq_status nq_update(struct nq_client *client, const char *queue, const struct nq_queue_options *options,
+                         struct nq_queue_stats *stats)
 {
     return declare(client, queue, options, 0, true, stats);
 }
@@ -242,9 +243,11 @@ enum nq_status nq_list(struct nq_client *client, struct nq_queue_stats **out, si
     return status;
 }
 
-enum nq_status nq_peek(struct nq_client *client, const char *queue, uint64_t from_seq, size_t max, struct nq_item **items, size_t *count)
+enum nq_status nq_peek(struct nq_client *client, const char *queue, uint64_t from_seq, size_t max, struct nq_item **items,
+                       size_t *count)
 {
-    struct wire_on_queue on_queue = {.from_seq = from_seq, .max_items = max < NQ_ITEMS_PER_REQUEST_MAX ? max : NQ_ITEMS_PER_REQUEST_MAX};
+    struct wire_on_queue on_queue = {.from_seq = from_seq,
+                                     .max_items = max < NQ_ITEMS_PER_REQUEST_MAX ? max : NQ_ITEMS_PER_REQUEST_MAX};
     struct call call;
     *count = 0;
     enum nq_status status = run_on_queue(client, WIRE_PEEK, &on_queue, &call, "peek into", queue);

@@ -4,9 +4,9 @@
 #include "client.h"
 #include "finish.h"
 
-#define NEXT_SERVER_MS 500u        // so long an endpoint is tried before the next one
-#define HELLO_AGAIN_MS 200u        // after a refusal
-#define FRAME_SOFT_BYTES 262144u   // enough for one frame; further requests go into the next
+#define NEXT_SERVER_MS 500u      // so long an endpoint is tried before the next one
+#define HELLO_AGAIN_MS 200u      // after a refusal
+#define FRAME_SOFT_BYTES 262144u // enough for one frame; further requests go into the next
 #define KEEPER_INTERVAL_MIN_MS 10u
 
 static void open_server(struct nq_client *client)
@@ -82,7 +82,8 @@ static void send_hello(struct nq_client *client)
         .held_gets_count = client->leased_count,
         .client_name = bytes_of(client->name),
     };
-    struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = &request, .count = 1, .workers = client->workers};
+    struct wire_request_frame frame = {
+        .version = NQ_PROTOCOL_VERSION, .requests = &request, .count = 1, .workers = client->workers};
     if (send_packed(client, &frame)) {
         session->state = SESSION_GREETED;
     }
@@ -294,7 +295,8 @@ static size_t choose(const struct nq_client *client)
     size_t count = 0;
     size_t bytes = 0;
     uint64_t bytes_max = client->session.limits.frame_bytes - NQ_FRAME_SLACK_BYTES / 2;
-    for (const struct request *r = client->tracker.unsent.first; r != NULL && count < client->session.limits.requests; r = r->next) {
+    for (const struct request *r = client->tracker.unsent.first; r != NULL && count < client->session.limits.requests;
+         r = r->next) {
         if (count > 0 && (bytes >= FRAME_SOFT_BYTES || bytes + r->size > bytes_max)) {
             break;
         }
@@ -309,7 +311,8 @@ static bool send_frame(struct nq_client *client)
     size_t count = choose(client);
     nq_arena_reset(client->scratch);
     struct wire_request *requests = nq_arena_alloc(client->scratch, count * sizeof *requests);
-    struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = requests, .count = count, .workers = client->workers};
+    struct wire_request_frame frame = {
+        .version = NQ_PROTOCOL_VERSION, .requests = requests, .count = count, .workers = client->workers};
     if (requests == NULL || !fill_reports(client, &frame)) {
         return false;
     }
@@ -404,7 +407,8 @@ static void change_server(struct nq_client *client)
     struct session *session = &client->session;
     bool dead = session->state == SESSION_UP && client->tracker.sent.count > 0 && session->sent_ms > session->heard_ms &&
                 client->now_ms - session->heard_ms > client->timeout_ms - client->timeout_ms / 3;
-    bool absent = session->state != SESSION_UP && client->servers_count > 1 && client->now_ms - session->opened_ms >= NEXT_SERVER_MS;
+    bool absent =
+        session->state != SESSION_UP && client->servers_count > 1 && client->now_ms - session->opened_ms >= NEXT_SERVER_MS;
     if (dead || absent) {
         session->server = (session->server + 1) % client->servers_count;
         open_server(client);
@@ -421,7 +425,8 @@ void client_step(struct nq_client *client)
     change_server(client);
     renew_on_silence(client);
     update_keeper(client);
-    if (session->state == SESSION_GREETING && client->now_ms >= session->not_before_ms && connection_is_writable(client->connection)) {
+    if (session->state == SESSION_GREETING && client->now_ms >= session->not_before_ms &&
+        connection_is_writable(client->connection)) {
         send_hello(client);
     }
     client_send(client);

@@ -14,11 +14,11 @@ struct stream {
     struct stream *next;
     struct request *first, *last; // without an answer, in order
     uint64_t number;
-    uint64_t next_number;  // of the item that is put next
-    bool in_order;         // false: nothing more is numbered until every sent run is answered
-    bool renew;            // the broker's place in it is not known: go on with another number
-    bool stop_on_refusal;  // a refusal ends all runs behind it (a producer handle)
-    bool failed;           // ... has happened
+    uint64_t next_number; // of the item that is put next
+    bool in_order;        // false: nothing more is numbered until every sent run is answered
+    bool renew;           // the broker's place in it is not known: go on with another number
+    bool stop_on_refusal; // a refusal ends all runs behind it (a producer handle)
+    bool failed;          // ... has happened
     uint64_t retry_at_ms;
     uint64_t backoff_ms;
 };

@@ -1,8 +1,8 @@
 // Waiting: the loop inside every function that returns only when something has happened.
 #include "client.h"
 
-#define AWAY_MS 1000u          // the application was away for so long: silence until now says nothing about the broker
-#define CANCEL_WAIT_MS 1000u   // for the answer of a get that nobody wants any more
+#define AWAY_MS 1000u        // the application was away for so long: silence until now says nothing about the broker
+#define CANCEL_WAIT_MS 1000u // for the answer of a get that nobody wants any more
 
 uint64_t client_until(struct nq_client *client, uint64_t wait_ms)
 {
@@ -90,7 +90,8 @@ static void interrupt_call(struct nq_client *client, struct request *request, st
 {
     enum wire_op op = request->wire.op;
     bool sent = request_was_sent(request);
-    struct request *cancel = sent && (op == WIRE_PUT || op == WIRE_GET || op == WIRE_JOIN) ? cancel_request(request->wire.id) : NULL;
+    struct request *cancel =
+        sent && (op == WIRE_PUT || op == WIRE_GET || op == WIRE_JOIN) ? cancel_request(request->wire.id) : NULL;
     if (cancel != NULL) {
         tracker_add(&client->tracker, cancel, client->now_ms);
     }

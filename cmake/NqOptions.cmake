@@ -20,6 +20,7 @@ target_compile_options(nq_options INTERFACE
     -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wnull-dereference -Wdouble-promotion
     -Wimplicit-fallthrough -Wpointer-arith -Wwrite-strings
     $<$<BOOL:${NQ_WERROR}>:-Werror>
+    -UNDEBUG # a bug ends the process in a release, too: its store is whole, its state may not be
     -fvisibility=hidden -fno-strict-overflow)
 target_compile_options(nq_options INTERFACE -fno-common)
 

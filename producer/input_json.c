@@ -1,7 +1,6 @@
 // --json-lines: {"body": "..", "headers": {"k": "v"}, "delay": 1.5}. What netqueue-consumer --json prints is taken back.
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +34,7 @@ static bool read_delay(const json_t *value, uint64_t *delay_ms)
     if (!json_is_number(value) || seconds < 0 || seconds > 1e12) {
         return false;
     }
-    *delay_ms = (uint64_t)llround(seconds * 1000);
+    *delay_ms = (uint64_t)(seconds * 1000 + 0.5);
     return true;
 }
 

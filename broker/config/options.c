@@ -31,7 +31,7 @@ enum { COUNT_MAX = 1000000000, BODY_LIMIT_MAX = NQ_BODY_BYTES_MAX, HEADERS_LIMIT
 // clang-format off
 const struct option_spec option_specs[] = {
     {.name = "listen", .kind = OPTION_LIST, .offset = AT(listen), .preset = NQ_DEFAULT_ENDPOINT, .argument = "ENDPOINT",
-     .help = "tcp://HOST:PORT (* picks a port), ipc://PATH; repeatable"},
+     .help = "tcp://HOST:PORT (*: a free one), ipc://PATH; repeatable"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .argument = "DIR",
      .help = "where the queues are kept (./netqueue-data)"},
     {.name = "memory", .kind = OPTION_FLAG, .offset = AT(memory), .help = "keep the queues in memory only"},

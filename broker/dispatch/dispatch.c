@@ -89,8 +89,8 @@ bool dispatch_failed(const struct dispatch *self)
     return self->out_of_memory;
 }
 
-static void answer_plain(struct dispatch *self, enum dispatch_kind kind, uint64_t session_no, uint64_t request_id, enum dispatch_end end,
-                         enum engine_status status)
+static void answer_plain(struct dispatch *self, enum dispatch_kind kind, uint64_t session_no, uint64_t request_id,
+                         enum dispatch_end end, enum engine_status status)
 {
     struct dispatch_answer *answer = answer_add(self, kind, session_no, request_id);
     if (answer != NULL) {
@@ -230,6 +230,9 @@ void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
         answer_plain(self, DISPATCH_GET, get->session_no, get->request_id, DISPATCH_END_ENGINE, status);
         return;
     }
+    if (dispatch_waiting(self, queue).gets > 0) { // what has become ready is theirs first
+        serve_queue(self, now_ms, queue);
+    }
     struct engine_get command = {.session_no = get->session_no,
                                  .get_id = get->request_id,
                                  .max_items = get->max_items,
@@ -254,7 +257,8 @@ void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, 
         return;
     }
     if (queue == NULL || queue_unfinished(queue) == 0) {
-        answer_plain(self, DISPATCH_JOIN, session_no, request_id, DISPATCH_END_ENGINE, queue == NULL ? ENGINE_NO_SUCH_QUEUE : ENGINE_OK);
+        answer_plain(self, DISPATCH_JOIN, session_no, request_id, DISPATCH_END_ENGINE,
+                     queue == NULL ? ENGINE_NO_SUCH_QUEUE : ENGINE_OK);
     } else if (wait_ms == 0) {
         answer_plain(self, DISPATCH_JOIN, session_no, request_id, DISPATCH_END_TIMED_OUT, ENGINE_OK);
     } else if (parking_is_refused(self, session_no, 0)) {

@@ -44,8 +44,8 @@ bool dispatch_failed(const struct dispatch *self); // out of memory: as engine_f
 struct dispatch_put {
     uint64_t session_no;
     uint64_t request_id;
-    struct engine_put put;   // bodies: kept alive by the caller as for engine_put; copied when parked
-    uint64_t wait_ms;        // UINT64_MAX: for ever
+    struct engine_put put; // bodies: kept alive by the caller as for engine_put; copied when parked
+    uint64_t wait_ms;      // UINT64_MAX: for ever
 };
 
 // A parked put's bodies that become accepted are the dispatch's own memory: dispatch_free_durable after engine_mark_durable.
@@ -63,7 +63,8 @@ struct dispatch_get {
 
 // A get whose request_id this session has parked already is ignored; one that was answered gets what is still on lease from it.
 void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes queue, const struct dispatch_get *get);
-void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, uint64_t request_id, struct engine_bytes queue, uint64_t wait_ms);
+void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, uint64_t request_id, struct engine_bytes queue,
+                   uint64_t wait_ms);
 // True: a waiter was found and ends CANCELLED.
 bool dispatch_cancel(struct dispatch *self, uint64_t session_no, uint64_t request_id);
 

@@ -67,8 +67,8 @@ static uint64_t deadline_after(uint64_t now_ms, uint64_t wait_ms)
     return wait_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + wait_ms;
 }
 
-struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind, uint64_t session_no,
-                           uint64_t request_id, uint64_t wait_ms)
+struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind,
+                           uint64_t session_no, uint64_t request_id, uint64_t wait_ms)
 {
     struct waiter *waiter = calloc(1, sizeof(*waiter));
     struct waiting_session *session = session_of(self, session_no);

@@ -33,8 +33,8 @@ struct waiter {
     struct waiting_session *session;
     struct heap_node deadline; // not in the heap: waits for ever
     struct link in_queue, in_session;
-    struct dispatch_get get;   // DISPATCH_GET
-    struct engine_put put;     // DISPATCH_PUT, what is still to be accepted
+    struct dispatch_get get; // DISPATCH_GET
+    struct engine_put put;   // DISPATCH_PUT, what is still to be accepted
     struct engine_put_result so_far;
     struct parked *parked;
 };
@@ -46,7 +46,7 @@ struct dispatch {
     struct table requests; // (session no, request id) -> struct waiter
     struct table streams;  // (queue id, stream) -> struct waiter, the last one parked of that stream
     struct heap deadlines;
-    struct list checks;    // queues from which a waiter has gone: those behind it may fit
+    struct list checks; // queues from which a waiter has gone: those behind it may fit
     uint64_t parked_bytes;
     struct parked *open, *sealed; // no longer waited with, perhaps not durable yet
     struct dispatch_answer *answers;
@@ -57,8 +57,8 @@ struct dispatch {
 
 // waiter.c
 // NULL: out of memory, or over a limit of the session (dispatch_parking_fails tells which beforehand).
-struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind, uint64_t session_no,
-                           uint64_t request_id, uint64_t wait_ms);
+struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind,
+                           uint64_t session_no, uint64_t request_id, uint64_t wait_ms);
 bool waiter_copy_put(struct dispatch *self, struct waiter *waiter, const struct engine_put *put);
 bool parking_is_refused(const struct dispatch *self, uint64_t session_no, uint64_t bytes);
 uint64_t put_bytes(const struct engine_put *put, size_t first);

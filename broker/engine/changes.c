@@ -134,8 +134,7 @@ static bool own_record(struct changes *self, struct change *change)
         record = change->as.meta = copy(self, change->as.meta, sizeof(*change->as.meta));
         break;
     case CHANGE_MOVE:
-        record = change->as.move.add_headers.data =
-            copy(self, change->as.move.add_headers.data, change->as.move.add_headers.len);
+        record = change->as.move.add_headers.data = copy(self, change->as.move.add_headers.data, change->as.move.add_headers.len);
         break;
     case CHANGE_PUT:
     case CHANGE_REMOVE:

@@ -34,12 +34,12 @@ struct queue_record {
     uint8_t state;          // enum queue_state
     bool deleted;           // only its items are left, to be reclaimed
     // positions
-    uint64_t next_seq;        // of the next item accepted
-    uint64_t cursor;          // lowest seq never leased; every stored item below it is leased, returned or delayed
-    uint64_t gone_below;      // items below this that are not leased are gone
-    uint64_t reclaimed_below; // and below this their records are removed
-    uint64_t put_bytes;       // of all items ever accepted: the cumulative counter that items carry
-    uint64_t cursor_put_bytes;// that counter just before the item at the cursor
+    uint64_t next_seq;         // of the next item accepted
+    uint64_t cursor;           // lowest seq never leased; every stored item below it is leased, returned or delayed
+    uint64_t gone_below;       // items below this that are not leased are gone
+    uint64_t reclaimed_below;  // and below this their records are removed
+    uint64_t put_bytes;        // of all items ever accepted: the cumulative counter that items carry
+    uint64_t cursor_put_bytes; // that counter just before the item at the cursor
     // counts
     uint64_t ready, delayed, leased;
     uint64_t puts, gets, dones, redelivered, requeued, failed, expired, purged, dead_lettered, dropped, quarantined;
@@ -52,11 +52,11 @@ struct item_record {
     uint64_t queue_id, seq;
     uint8_t state; // enum item_state
     bool redelivered;
-    bool put_delayed;     // delayed since its put (counts towards maxsize), not by a requeue
-    uint32_t deliveries;  // how often leased so far
+    bool put_delayed;    // delayed since its put (counts towards maxsize), not by a requeue
+    uint32_t deliveries; // how often leased so far
     uint32_t failures;
-    uint64_t due_ms;      // ITEM_DELAYED
-    uint64_t session_no;  // ITEM_LEASED, as the rest
+    uint64_t due_ms;     // ITEM_DELAYED
+    uint64_t session_no; // ITEM_LEASED, as the rest
     uint64_t get_id;
     uint64_t got_ms;
     uint64_t lease_ms, hold_max_ms;
@@ -98,14 +98,14 @@ struct meta_record {
 };
 
 enum change_kind {
-    CHANGE_PUT = 1,      // append a run of items: first_seq ..
-    CHANGE_REMOVE,       // remove the items first_seq .. last_seq; some may not exist; their item_records go too
-    CHANGE_MOVE,         // remove one item, append its body to another queue with headers added
-    CHANGE_QUARANTINE,   // set a damaged item's bytes aside for a human and remove it from its queue
-    CHANGE_QUEUE,        // write the record
-    CHANGE_QUEUE_DROP,   // remove the record and all streams of the queue; its items are removed before
+    CHANGE_PUT = 1,    // append a run of items: first_seq ..
+    CHANGE_REMOVE,     // remove the items first_seq .. last_seq; some may not exist; their item_records go too
+    CHANGE_MOVE,       // remove one item, append its body to another queue with headers added
+    CHANGE_QUARANTINE, // set a damaged item's bytes aside for a human and remove it from its queue
+    CHANGE_QUEUE,      // write the record
+    CHANGE_QUEUE_DROP, // remove the record and all streams of the queue; its items are removed before
     CHANGE_ITEM,
-    CHANGE_ITEM_DROP,    // remove the item_record (not the item)
+    CHANGE_ITEM_DROP, // remove the item_record (not the item)
     CHANGE_RUN,
     CHANGE_RUN_DROP,
     CHANGE_STREAM,
@@ -137,18 +137,30 @@ struct change {
             uint64_t accepted_ms;
             uint64_t put_bytes;
         } move;
-        struct { uint64_t queue_id, seq; } quarantine;
-        const struct queue_record *queue;   // owned by the changes, as all records here
+        struct {
+            uint64_t queue_id, seq;
+        } quarantine;
+        const struct queue_record *queue; // owned by the changes, as all records here
         const struct item_record *item;
         const struct run_record *run;
         const struct stream_record *stream;
         const struct session_record *session;
         const struct meta_record *meta;
-        struct { uint64_t queue_id; } queue_drop;
-        struct { uint64_t queue_id, seq; } item_drop;
-        struct { uint64_t queue_id, first_seq; } run_drop;
-        struct { uint64_t queue_id, stream; } stream_drop;
-        struct { uint64_t session_no; } session_drop;
+        struct {
+            uint64_t queue_id;
+        } queue_drop;
+        struct {
+            uint64_t queue_id, seq;
+        } item_drop;
+        struct {
+            uint64_t queue_id, first_seq;
+        } run_drop;
+        struct {
+            uint64_t queue_id, stream;
+        } stream_drop;
+        struct {
+            uint64_t session_no;
+        } session_drop;
     } as;
 };
 

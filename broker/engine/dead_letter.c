@@ -161,7 +161,8 @@ static struct item *ready_item(struct engine *self, struct queue *queue, uint64_
     return item != NULL && item->state == ITEM_READY && seq >= queue->record.gone_below ? item : NULL;
 }
 
-enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to, uint32_t own_bytes)
+enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to,
+                                  uint32_t own_bytes)
 {
     engine_advance(self, now_ms);
     enum engine_status status = room_for_one(to, own_bytes);

@@ -6,15 +6,16 @@
 
 static void init_lists(struct engine *self)
 {
-    struct list *lists[] = {&self->sessions,     &self->streams_by_use, &self->orphans,     &self->touched,
-                            &self->reclaims,     &self->graveyard,      &self->dirty_queues, &self->dirty_items,
-                            &self->dirty_runs,   &self->dirty_streams,  &self->dirty_sessions, &self->sealed_queues};
+    struct list *lists[] = {&self->sessions,   &self->streams_by_use, &self->orphans,        &self->touched,
+                            &self->reclaims,   &self->graveyard,      &self->dirty_queues,   &self->dirty_items,
+                            &self->dirty_runs, &self->dirty_streams,  &self->dirty_sessions, &self->sealed_queues};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         list_init(lists[i]);
     }
 }
 
-struct engine *engine_create(const struct engine_config *config, const struct engine_source *source, uint64_t epoch, uint64_t now_ms)
+struct engine *engine_create(const struct engine_config *config, const struct engine_source *source, uint64_t epoch,
+                             uint64_t now_ms)
 {
     struct engine *self = calloc(1, sizeof(*self));
     if (self == NULL) {
@@ -60,7 +61,7 @@ void engine_destroy(struct engine **self_p)
     for (struct link *link = list_pop_front(&self->sessions); link != NULL; link = list_pop_front(&self->sessions)) {
         free(list_object(link, struct session, in_engine));
     }
-    struct table *tables[] = {&self->queues_by_id,   &self->queues_by_hash, &self->items,      &self->streams,
+    struct table *tables[] = {&self->queues_by_id,   &self->queues_by_hash, &self->items,       &self->streams,
                               &self->sessions_by_no, &self->sessions_by_id, &self->attachments, &self->runs_by_get};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         table_fini(tables[i]);

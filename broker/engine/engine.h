@@ -11,7 +11,7 @@
 #include "changes.h"
 
 struct engine;
-struct queue;   // queue.h shows what may be read
+struct queue; // queue.h shows what may be read
 struct session;
 
 enum engine_status {
@@ -35,7 +35,7 @@ enum engine_status {
 struct engine_config {
     uint64_t lease_ms, hold_max_ms; // of queues that name none
     uint64_t dedup_keep_ms;
-    uint64_t orphan_ms;             // how long a temporary queue found at start is kept for its users to come back
+    uint64_t orphan_ms; // how long a temporary queue found at start is kept for its users to come back
     uint64_t queues_max, sessions_max, streams_max, delayed_max, leases_per_session_max;
 };
 
@@ -46,7 +46,8 @@ struct engine_source {
 };
 
 // NULL: out of memory. `epoch` must be higher than at any start before on the same store.
-struct engine *engine_create(const struct engine_config *config, const struct engine_source *source, uint64_t epoch, uint64_t now_ms);
+struct engine *engine_create(const struct engine_config *config, const struct engine_source *source, uint64_t epoch,
+                             uint64_t now_ms);
 void engine_destroy(struct engine **self_p);
 
 // True once a command ended in NO_MEMORY or a change could not be recorded: the state in memory is no longer the state to be stored.
@@ -101,8 +102,8 @@ struct queue *engine_queue_by_id(const struct engine *self, uint64_t queue_id); 
 bool engine_queue_id_was_used(const struct engine *self, uint64_t queue_id);
 // Find, or create as put and get do.
 enum engine_status engine_queue_use(struct engine *self, uint64_t now_ms, struct engine_bytes name, struct queue **out);
-enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name, const struct engine_options *options,
-                                  bool update, struct queue **out, bool *created);
+enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name,
+                                  const struct engine_options *options, bool update, struct queue **out, bool *created);
 uint64_t engine_purge(struct engine *self, uint64_t now_ms, struct queue *queue);  // how many
 uint64_t engine_delete(struct engine *self, uint64_t now_ms, struct queue *queue); // how many; `queue` is gone afterwards
 uint64_t engine_shutdown(struct engine *self, uint64_t now_ms, struct queue *queue, bool immediate);
@@ -120,21 +121,21 @@ struct queue *engine_next_touched(struct engine *self);
 
 struct engine_put {
     uint64_t session_no;
-    uint64_t stream;       // 0: none, no protection against duplicates (initial items)
+    uint64_t stream; // 0: none, no protection against duplicates (initial items)
     uint64_t first_number;
     const struct engine_bytes *bodies;  // kept alive by the caller until engine_mark_durable
     const struct engine_bytes *headers; // NULL, or one per body
     size_t count;
     uint64_t delay_ms;
     bool atomic;
-    bool behind_waiters;   // others wait for room already: accept nothing new
+    bool behind_waiters; // others wait for room already: accept nothing new
 };
 
 struct engine_put_result {
-    size_t accepted;       // from the front, duplicates included
-    uint64_t last_seq;     // of the last accepted
+    size_t accepted;   // from the front, duplicates included
+    uint64_t last_seq; // of the last accepted
     bool duplicate;
-    uint64_t last_number;  // of the stream
+    uint64_t last_number; // of the stream
 };
 
 // The status is that of the first item not accepted: FULL, SHUT_DOWN, TOO_LARGE, OUT_OF_SEQUENCE, STREAM_UNKNOWN, LIMIT_REACHED; OK: all.
@@ -148,10 +149,10 @@ uint64_t engine_stream_last(const struct engine *self, const struct queue *queue
 struct engine_get {
     uint64_t session_no;
     uint64_t get_id;
-    uint32_t max_items;    // at least 1; the engine gives at most ceil(ready / consumers)
-    uint64_t max_bytes;    // at least one item comes whatever this says
-    uint64_t lease_ms;     // 0: the queue's
-    uint64_t hold_max_ms;  // 0: the queue's
+    uint32_t max_items;   // at least 1; the engine gives at most ceil(ready / consumers)
+    uint64_t max_bytes;   // at least one item comes whatever this says
+    uint64_t lease_ms;    // 0: the queue's
+    uint64_t hold_max_ms; // 0: the queue's
 };
 
 struct engine_granted {
@@ -185,7 +186,8 @@ struct engine_token {
 };
 
 // OK (*gone: it was no longer stored), LEASE_LOST, NOT_LEASED.
-enum engine_status engine_task_done(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token, bool *gone);
+enum engine_status engine_task_done(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token,
+                                    bool *gone);
 enum engine_status engine_extend(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token,
                                  uint64_t lease_ms); // OK, LEASE_LOST, NOT_LEASED
 
@@ -200,7 +202,8 @@ enum engine_status engine_requeue(struct engine *self, uint64_t now_ms, struct q
 
 // Move one ready item of a dead-letter queue to the tail of `to` (created by the caller), its count reset, the headers that the
 // move into the dead-letter queue added left out. own_bytes: of body and own headers. OK, FULL, SHUT_DOWN, TOO_LARGE, EMPTY (not ready).
-enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to, uint32_t own_bytes);
+enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to,
+                                  uint32_t own_bytes);
 // An item on lease was found damaged while it was read: set it aside, as if it had never been got.
 void engine_quarantine(struct engine *self, uint64_t now_ms, struct queue *queue, uint64_t seq);
 

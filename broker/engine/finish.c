@@ -19,7 +19,8 @@ static enum token_case classify_untracked(const struct engine *self, const struc
     return token->epoch < self->epoch ? TOKEN_LOST : TOKEN_NEVER_ISSUED;
 }
 
-static enum token_case classify(const struct engine *self, const struct queue *queue, const struct engine_token *token, struct item **item_p)
+static enum token_case classify(const struct engine *self, const struct queue *queue, const struct engine_token *token,
+                                struct item **item_p)
 {
     if (token->epoch > self->epoch || token->seq == 0 || token->seq >= queue->record.next_seq || token->delivery == 0) {
         return TOKEN_NEVER_ISSUED;
@@ -44,7 +45,8 @@ static enum token_case classify(const struct engine *self, const struct queue *q
     return same ? TOKEN_LOST_WAITING : TOKEN_LOST;
 }
 
-enum engine_status engine_task_done(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token, bool *gone)
+enum engine_status engine_task_done(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token,
+                                    bool *gone)
 {
     struct item *item = NULL;
     engine_advance(self, now_ms);
@@ -75,7 +77,8 @@ static enum engine_status status_of(enum token_case token_case)
     return token_case == TOKEN_NEVER_ISSUED ? ENGINE_NOT_LEASED : ENGINE_LEASE_LOST;
 }
 
-enum engine_status engine_extend(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token, uint64_t lease_ms)
+enum engine_status engine_extend(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token,
+                                 uint64_t lease_ms)
 {
     struct item *item = NULL;
     engine_advance(self, now_ms);
@@ -144,8 +147,8 @@ void engine_quarantine(struct engine *self, uint64_t now_ms, struct queue *queue
     item_forget_record(self, item);
     item_free(self, item);
     queue->record.quarantined++;
-    engine_record(self, &(struct change){.kind = CHANGE_QUARANTINE,
-                                         .as.quarantine = {.queue_id = queue->record.queue_id, .seq = seq}});
+    engine_record(self,
+                  &(struct change){.kind = CHANGE_QUARANTINE, .as.quarantine = {.queue_id = queue->record.queue_id, .seq = seq}});
     engine_wait_for_store(self);
     queue_touch(self, queue);
 }

@@ -129,8 +129,8 @@ static size_t fair_share(const struct queue *queue, const struct attachment *att
     return share > SIZE_MAX ? SIZE_MAX : (size_t)share;
 }
 
-static enum engine_status lease(struct engine *self, struct queue *queue, struct attachment *attachment, const struct engine_get *get,
-                                size_t count, struct engine_grant *out)
+static enum engine_status lease(struct engine *self, struct queue *queue, struct attachment *attachment,
+                                const struct engine_get *get, size_t count, struct engine_grant *out)
 {
     struct run *run = run_create(self, attachment);
     out->items = calloc(count, sizeof(*out->items));

@@ -5,7 +5,8 @@
 
 void queue_count_gone(struct queue *queue, enum gone_kind kind, uint64_t count)
 {
-    uint64_t *counters[] = {[GONE_PURGED] = &queue->record.purged, [GONE_EXPIRED] = &queue->record.expired, [GONE_DROPPED] = &queue->record.dropped};
+    uint64_t *counters[] = {
+        [GONE_PURGED] = &queue->record.purged, [GONE_EXPIRED] = &queue->record.expired, [GONE_DROPPED] = &queue->record.dropped};
     *counters[kind] += count;
 }
 
@@ -120,10 +121,10 @@ uint64_t queue_drop_below(struct engine *self, struct queue *queue, uint64_t seq
 static void remove_range(struct engine *self, const struct queue *queue, uint64_t first_seq, uint64_t end_seq)
 {
     if (first_seq < end_seq) {
-        engine_record(self, &(struct change){.kind = CHANGE_REMOVE,
-                                             .as.remove = {.queue_id = queue->record.queue_id,
-                                                           .first_seq = first_seq,
-                                                           .last_seq = end_seq - 1}});
+        engine_record(
+            self,
+            &(struct change){.kind = CHANGE_REMOVE,
+                             .as.remove = {.queue_id = queue->record.queue_id, .first_seq = first_seq, .last_seq = end_seq - 1}});
     }
 }
 

@@ -14,8 +14,8 @@ struct heap {
     size_t count, capacity;
 };
 
-void heap_fini(struct heap *self); // frees the array, not the objects
-bool heap_reserve(struct heap *self, size_t more); // so that as many inserts cannot fail
+void heap_fini(struct heap *self);                                         // frees the array, not the objects
+bool heap_reserve(struct heap *self, size_t more);                         // so that as many inserts cannot fail
 bool heap_insert(struct heap *self, struct heap_node *node, uint64_t key); // false: out of memory
 void heap_remove(struct heap *self, struct heap_node *node);
 void heap_rekey(struct heap *self, struct heap_node *node, uint64_t key);

@@ -25,8 +25,8 @@ struct engine {
     struct table items;           // (queue id, seq) -> struct item
     struct table streams;         // (queue id, stream) -> struct stream
     struct table sessions_by_no, sessions_by_id;
-    struct table attachments;     // (session no, queue id) -> struct attachment
-    struct table runs_by_get;     // (session no, get id) -> struct run, the first of that get
+    struct table attachments; // (session no, queue id) -> struct attachment
+    struct table runs_by_get; // (session no, get id) -> struct run, the first of that get
     struct list sessions, streams_by_use;
     struct pool item_pool, run_pool, stream_pool, attachment_pool;
 
@@ -35,7 +35,7 @@ struct engine {
     struct heap expiries;  // queues with a ttl
     struct list orphans;   // temporary queues whose users may come back
     struct list touched, reclaims;
-    struct list graveyard; // delayed items of purged queues, freed in slices
+    struct list graveyard;   // delayed items of purged queues, freed in slices
     struct heap *dead_heaps; // returned items of purged queues, likewise
     size_t dead_heaps_count, dead_heaps_capacity;
     bool reclaimed_in_group;
@@ -50,7 +50,7 @@ struct engine {
 uint64_t engine_advance(struct engine *self, uint64_t now_ms); // the time that counts
 enum engine_status engine_no_memory(struct engine *self);      // latches, returns ENGINE_NO_MEMORY
 void engine_record(struct engine *self, const struct change *change);
-void engine_wait_for_store(struct engine *self); // answers wait for what was just changed
+void engine_wait_for_store(struct engine *self);              // answers wait for what was just changed
 void queue_changed(struct engine *self, struct queue *queue); // its record has to be written
 void queue_touch(struct engine *self, struct queue *queue);   // and its waiters looked at
 
@@ -62,13 +62,13 @@ struct queue *queue_restore_slot(struct engine *self, const struct queue_record 
 // item.c
 struct item *item_find(const struct engine *self, const struct queue *queue, uint64_t seq);
 struct item *item_create(struct engine *self, struct queue *queue, uint64_t seq, uint32_t bytes); // NULL: out of memory
-void item_free(struct engine *self, struct item *item);       // it must be in no heap or run
-void item_changed(struct engine *self, struct item *item);    // its item_record has to be written
+void item_free(struct engine *self, struct item *item);                                           // it must be in no heap or run
+void item_changed(struct engine *self, struct item *item); // its item_record has to be written
 void item_forget_record(struct engine *self, struct item *item);
 bool item_to_returned(struct engine *self, struct item *item);
 bool item_to_delayed(struct engine *self, struct item *item, uint64_t due_ms);
 void item_leave_state(struct engine *self, struct item *item); // out of returned, delayed or its run
-void item_finish(struct engine *self, struct item *item);     // out of its state, removed from the store, freed
+void item_finish(struct engine *self, struct item *item);      // out of its state, removed from the store, freed
 // It comes back from a lease: to ready, delayed, its dead-letter queue or nowhere, as the rules say.
 void item_return(struct engine *self, struct item *item, bool failed, uint64_t delay_ms);
 
@@ -78,9 +78,9 @@ void run_add(struct run *run, struct item *item);
 void run_drop_item(struct engine *self, struct item *item); // frees the run with its last item
 bool run_start(struct engine *self, struct run *run);       // set its deadline
 void run_changed(struct engine *self, struct run *run);
-void run_free(struct engine *self, struct run *run);        // empty
+void run_free(struct engine *self, struct run *run); // empty
 uint64_t run_deadline_ms(const struct run *run);
-bool runs_expire(struct engine *self, size_t *budget);      // false: out of memory
+bool runs_expire(struct engine *self, size_t *budget); // false: out of memory
 
 // get.c
 // The fresh item at the cursor, moved past delayed and damaged ones. False: none.
@@ -111,7 +111,8 @@ void bury(struct engine *self, struct item *item); // a delayed item of the grav
 // dead_letter.c
 void item_to_dead_letter(struct engine *self, struct item *item, struct engine_bytes reason);
 bool dead_letter_closes_cycle(const struct engine *self, struct engine_bytes own, struct engine_bytes dead_letter);
-uint64_t append_moved(struct engine *self, struct item *item, struct queue *to, struct engine_bytes add, bool strip, uint32_t bytes);
+uint64_t append_moved(struct engine *self, struct item *item, struct queue *to, struct engine_bytes add, bool strip,
+                      uint32_t bytes);
 
 // session.c
 struct session *session_find(const struct engine *self, uint64_t session_no);

@@ -119,11 +119,8 @@ static bool accept(struct engine *self, struct queue *queue, const struct engine
                                                     .headers = headers,
                                                     .accepted_ms = self->now_ms,
                                                     .put_bytes = record->put_bytes}});
-    struct recent_put recent = {.first_seq = first_seq,
-                                .count = count,
-                                .bodies = put->bodies + first,
-                                .headers = headers,
-                                .put_bytes = record->put_bytes};
+    struct recent_put recent = {
+        .first_seq = first_seq, .count = count, .bodies = put->bodies + first, .headers = headers, .put_bytes = record->put_bytes};
     if (!recent_add(queue, &recent)) {
         return false;
     }
@@ -140,7 +137,8 @@ static bool accept(struct engine *self, struct queue *queue, const struct engine
     return age_note(self, queue);
 }
 
-static enum engine_status check_limits(const struct engine *self, const struct engine_put *put, const struct stream *stream, size_t count)
+static enum engine_status check_limits(const struct engine *self, const struct engine_put *put, const struct stream *stream,
+                                       size_t count)
 {
     if (put->delay_ms > 0 && self->delayed.count + count > self->config.delayed_max) {
         return ENGINE_LIMIT_REACHED;
@@ -151,8 +149,8 @@ static enum engine_status check_limits(const struct engine *self, const struct e
     return ENGINE_OK;
 }
 
-static enum engine_status accept_and_number(struct engine *self, struct queue *queue, const struct engine_put *put, struct stream *stream,
-                                            size_t count, struct engine_put_result *result)
+static enum engine_status accept_and_number(struct engine *self, struct queue *queue, const struct engine_put *put,
+                                            struct stream *stream, size_t count, struct engine_put_result *result)
 {
     struct session *session = session_find(self, put->session_no);
     if (!accept(self, queue, put, result->accepted, count)) {

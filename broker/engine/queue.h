@@ -55,8 +55,8 @@ struct queue {
     uint32_t consumers;      // of those: hold or wait for items
     struct list streams;
 
-    uint64_t buried;         // its items in engine.graveyard and engine.dead_heaps
-    uint64_t orphan_at_ms;   // temporary, found at start and not used since; else 0
+    uint64_t buried;       // its items in engine.graveyard and engine.dead_heaps
+    uint64_t orphan_at_ms; // temporary, found at start and not used since; else 0
     struct link reclaim_link, dirty_link, sealed_link, touched_link, orphan_link;
     struct queue *next_same_hash;
     uint64_t hash_a, hash_b;
@@ -96,9 +96,9 @@ struct run {
     uint64_t first_seq, last_seq; // never leased before: covered by a run_record; 0: none
     uint32_t taken;               // items of the answer, from its front, in the application's hands
     bool redelivered;
-    bool stored;                  // a run_record is in the store
-    struct list items;            // in the order of the answer
-    struct heap_node deadline;    // in engine.deadlines
+    bool stored;               // a run_record is in the store
+    struct list items;         // in the order of the answer
+    struct heap_node deadline; // in engine.deadlines
     struct link in_session, in_queue, dirty_link;
 };
 

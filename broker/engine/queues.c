@@ -228,8 +228,8 @@ static struct engine_options with_defaults(const struct engine *self, const stru
     return options;
 }
 
-enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name, const struct engine_options *given,
-                                  bool update, struct queue **out, bool *created)
+enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name,
+                                  const struct engine_options *given, bool update, struct queue **out, bool *created)
 {
     engine_advance(self, now_ms);
     struct engine_options options = with_defaults(self, given);

@@ -248,6 +248,12 @@ static void drop_strays(struct engine *self)
     }
 }
 
+static uint64_t first_seq_of(const struct run *run)
+{
+    struct link *first = list_first(&run->items);
+    return first == NULL ? 0 : list_object(first, struct item, in_run)->seq;
+}
+
 // The store knows records by queue and seq. Runs stand in the order of their gets, streams in that of their last use.
 static int compare_runs(const void *a, const void *b)
 {
@@ -256,8 +262,8 @@ static int compare_runs(const void *a, const void *b)
     if (x->get_id != y->get_id) {
         return x->get_id < y->get_id ? -1 : 1;
     }
-    uint64_t x_seq = list_object(list_first(&x->items), struct item, in_run)->seq;
-    uint64_t y_seq = list_object(list_first(&y->items), struct item, in_run)->seq;
+    uint64_t x_seq = first_seq_of(x);
+    uint64_t y_seq = first_seq_of(y);
     return x_seq < y_seq ? -1 : x_seq > y_seq;
 }
 

@@ -82,8 +82,9 @@ void run_free(struct engine *self, struct run *run)
         list_remove(&self->dirty_runs, &run->dirty_link);
     }
     if (run->stored) {
-        engine_record(self, &(struct change){.kind = CHANGE_RUN_DROP,
-                                             .as.run_drop = {.queue_id = run->queue->record.queue_id, .first_seq = run->first_seq}});
+        engine_record(self,
+                      &(struct change){.kind = CHANGE_RUN_DROP,
+                                       .as.run_drop = {.queue_id = run->queue->record.queue_id, .first_seq = run->first_seq}});
     }
     forget_get(self, run);
     list_remove(&run->session->runs, &run->in_session);

@@ -18,7 +18,7 @@ struct table {
 };
 
 void table_fini(struct table *self);
-bool table_reserve(struct table *self, size_t more); // so that as many inserts cannot fail
+bool table_reserve(struct table *self, size_t more);                        // so that as many inserts cannot fail
 bool table_insert(struct table *self, uint64_t a, uint64_t b, void *value); // the key must not be in it; false: out of memory
 void *table_find(const struct table *self, uint64_t a, uint64_t b);         // NULL: none
 void *table_remove(struct table *self, uint64_t a, uint64_t b);             // what was there, or NULL

@@ -10,7 +10,7 @@ struct writing {
     struct lmdb_store *self;
     MDB_txn *txn;
     MDB_cursor *items;
-    bool has_records; // any item_record in the store: else a removal need not look for one
+    bool has_records;                  // any item_record in the store: else a removal need not look for one
     uint8_t last_key[STORE_KEY_BYTES]; // of the items: behind it they are appended
     bool has_last_key;
 };
@@ -66,7 +66,8 @@ static int drop_range_of(struct writing *writing, enum lmdb_database db, uint64_
 // ---------------------------------------------------------------------------------------------------------------------- items
 
 // Make place for an item and return it in *out, to be filled before the next call.
-static int place_item(struct writing *writing, uint64_t queue_id, uint64_t seq, size_t bytes, uint8_t key_bytes[STORE_KEY_BYTES], void **out)
+static int place_item(struct writing *writing, uint64_t queue_id, uint64_t seq, size_t bytes, uint8_t key_bytes[STORE_KEY_BYTES],
+                      void **out)
 {
     MDB_val key = lmdb_key(queue_id, seq, key_bytes);
     MDB_val value = {bytes, NULL};
@@ -89,7 +90,8 @@ static int write_put(struct writing *writing, const struct change *change)
         void *place;
         struct engine_bytes body = change->as.put.bodies[i];
         struct engine_bytes headers = change->as.put.headers == NULL ? (struct engine_bytes){0} : change->as.put.headers[i];
-        rc = place_item(writing, change->as.put.queue_id, change->as.put.first_seq + i, item_stored_bytes(headers.len, body.len), key, &place);
+        rc = place_item(writing, change->as.put.queue_id, change->as.put.first_seq + i, item_stored_bytes(headers.len, body.len),
+                        key, &place);
         if (rc == 0) {
             item_encode(key, change->as.put.accepted_ms, put_bytes, headers, (struct engine_bytes){0}, body, place);
             put_bytes += headers.len + body.len;

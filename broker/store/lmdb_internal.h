@@ -55,6 +55,7 @@ enum nq_status lmdb_space(struct store *store, struct store_space *space);
 // lmdb_commit.c, lmdb_read.c, lmdb_load.c
 enum nq_status lmdb_commit(struct store *store, const struct changes *changes, struct store_error *error);
 enum nq_status lmdb_read_begin(struct store *store, struct store_error *error);
-enum nq_status lmdb_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next, struct store_item *item);
+enum nq_status lmdb_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next,
+                         struct store_item *item);
 void lmdb_read_end(struct store *store);
 enum nq_status lmdb_load(struct store *store, const struct store_loader *loader, struct store_error *error);

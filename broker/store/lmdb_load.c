@@ -237,7 +237,8 @@ static int load_all(struct loading *loading)
     static const struct {
         enum lmdb_database db;
         const char *name;
-    } tables[] = {{DB_QUEUES, "queues"}, {DB_SESSIONS, "sessions"}, {DB_RECORDS, "item_records"}, {DB_RUNS, "runs"}, {DB_STREAMS, "streams"}};
+    } tables[] = {
+        {DB_QUEUES, "queues"}, {DB_SESSIONS, "sessions"}, {DB_RECORDS, "item_records"}, {DB_RUNS, "runs"}, {DB_STREAMS, "streams"}};
     int rc = load_meta(loading);
     for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(tables[0]) && !loading->stopped; i++) {
         rc = load_table(loading, tables[i].db, tables[i].name);

@@ -51,7 +51,8 @@ static int check_records(struct checking *checking, enum lmdb_database db, const
     for (rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
         (*count)++;
         checking->report->bytes += value.mv_size;
-        if (key.mv_size != STORE_KEY_BYTES || !record_decode(lmdb_record_kind(db), key.mv_data, value.mv_data, value.mv_size, &record)) {
+        if (key.mv_size != STORE_KEY_BYTES ||
+            !record_decode(lmdb_record_kind(db), key.mv_data, value.mv_data, value.mv_size, &record)) {
             found(checking, &checking->report->damaged, what, &key);
         }
     }
@@ -153,7 +154,8 @@ static int check_empty_queues(struct checking *checking)
         return rc;
     }
     rc = mdb_cursor_open(checking->txn, checking->db[DB_QUEUES], &queues);
-    for (rc = rc != 0 ? rc : mdb_cursor_get(queues, &key, &value, MDB_FIRST); rc == 0; rc = mdb_cursor_get(queues, &key, &value, MDB_NEXT)) {
+    for (rc = rc != 0 ? rc : mdb_cursor_get(queues, &key, &value, MDB_FIRST); rc == 0;
+         rc = mdb_cursor_get(queues, &key, &value, MDB_NEXT)) {
         struct queue_record queue;
         uint8_t buffer[STORE_KEY_BYTES];
         if (!record_decode(RECORD_QUEUE, key.mv_data, value.mv_data, value.mv_size, &queue)) {

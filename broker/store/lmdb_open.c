@@ -15,7 +15,8 @@ enum { LMDB_META_OFFSET = 16, META_BYTES = 136, READERS_MAX = 8 };
 #define MAP_BYTES_FIRST (1ull << 40)
 #define MAP_BYTES_LEAST (1ull << 30)
 
-static const char *const db_names[DB_COUNT] = {"meta", "queues", "items", "item_records", "runs", "streams", "sessions", "quarantine"};
+static const char *const db_names[DB_COUNT] = {"meta", "queues",  "items",    "item_records",
+                                               "runs", "streams", "sessions", "quarantine"};
 
 struct lmdb_store *lmdb_of(const struct store *store)
 {
@@ -55,9 +56,9 @@ MDB_val lmdb_key(uint64_t a, uint64_t b, uint8_t buffer[STORE_KEY_BYTES])
 
 enum record_kind lmdb_record_kind(enum lmdb_database db)
 {
-    static const enum record_kind of[DB_COUNT] = {[DB_META] = RECORD_META,     [DB_QUEUES] = RECORD_QUEUE,     [DB_ITEMS] = RECORD_KINDS,
-                                                  [DB_RECORDS] = RECORD_ITEM,  [DB_RUNS] = RECORD_RUN,         [DB_STREAMS] = RECORD_STREAM,
-                                                  [DB_SESSIONS] = RECORD_SESSION, [DB_QUARANTINE] = RECORD_KINDS};
+    static const enum record_kind of[DB_COUNT] = {
+        [DB_META] = RECORD_META, [DB_QUEUES] = RECORD_QUEUE,   [DB_ITEMS] = RECORD_KINDS,      [DB_RECORDS] = RECORD_ITEM,
+        [DB_RUNS] = RECORD_RUN,  [DB_STREAMS] = RECORD_STREAM, [DB_SESSIONS] = RECORD_SESSION, [DB_QUARANTINE] = RECORD_KINDS};
     return of[db];
 }
 
@@ -111,7 +112,8 @@ static enum nq_status check_size(int fd, const char *path, uint64_t size, struct
     const struct meta_head *newest = second.txn > first.txn ? &second : &first;
     uint64_t least = (newest->last_page + 1) * first.page_bytes;
     if (size < least) {
-        snprintf(text, sizeof(text), "%.100s is cut short: %llu bytes of %llu", path, (unsigned long long)size, (unsigned long long)least);
+        snprintf(text, sizeof(text), "%.100s is cut short: %llu bytes of %llu", path, (unsigned long long)size,
+                 (unsigned long long)least);
         return lmdb_fail(error, NQ_STORAGE_FAILED, text, 0);
     }
     return NQ_OK;

@@ -46,7 +46,8 @@ static int move_to(struct lmdb_store *self, uint64_t queue_id, uint64_t seq, MDB
     return rc;
 }
 
-enum nq_status lmdb_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next, struct store_item *item)
+enum nq_status lmdb_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next,
+                         struct store_item *item)
 {
     struct lmdb_store *self = lmdb_of(store);
     MDB_val key;

@@ -10,44 +10,68 @@ enum { CRC_BYTES = 4 };
 struct field {
     uint16_t offset, width;
 };
-#define FIELD(type, member)                                                                                                              \
-    {                                                                                                                                    \
-        offsetof(struct type, member), sizeof(((struct type *)0)->member)                                                                \
+#define FIELD(type, member)                                                                                                        \
+    {                                                                                                                              \
+        offsetof(struct type, member), sizeof(((struct type *)0)->member)                                                          \
     }
 
 static const struct field meta_fields[] = {FIELD(meta_record, now_ms), FIELD(meta_record, epoch), FIELD(meta_record, next_queue_id),
                                            FIELD(meta_record, next_session_no), FIELD(meta_record, clean)};
 
-static const struct field queue_fields[] = {
-    FIELD(queue_record, queue_id),       FIELD(queue_record, name_len),        FIELD(queue_record, name),
-    FIELD(queue_record, maxsize),        FIELD(queue_record, max_bytes),       FIELD(queue_record, lease_ms),
-    FIELD(queue_record, hold_max_ms),    FIELD(queue_record, ttl_ms),          FIELD(queue_record, max_deliveries),
-    FIELD(queue_record, temporary),      FIELD(queue_record, dead_letter_len), FIELD(queue_record, dead_letter),
-    FIELD(queue_record, options_given),  FIELD(queue_record, state),           FIELD(queue_record, deleted),
-    FIELD(queue_record, next_seq),       FIELD(queue_record, cursor),          FIELD(queue_record, gone_below),
-    FIELD(queue_record, reclaimed_below), FIELD(queue_record, put_bytes),      FIELD(queue_record, cursor_put_bytes),
-    FIELD(queue_record, ready),          FIELD(queue_record, delayed),         FIELD(queue_record, leased),
-    FIELD(queue_record, puts),           FIELD(queue_record, gets),            FIELD(queue_record, dones),
-    FIELD(queue_record, redelivered),    FIELD(queue_record, requeued),        FIELD(queue_record, failed),
-    FIELD(queue_record, expired),        FIELD(queue_record, purged),          FIELD(queue_record, dead_lettered),
-    FIELD(queue_record, dropped),        FIELD(queue_record, quarantined)};
+static const struct field queue_fields[] = {FIELD(queue_record, queue_id),
+                                            FIELD(queue_record, name_len),
+                                            FIELD(queue_record, name),
+                                            FIELD(queue_record, maxsize),
+                                            FIELD(queue_record, max_bytes),
+                                            FIELD(queue_record, lease_ms),
+                                            FIELD(queue_record, hold_max_ms),
+                                            FIELD(queue_record, ttl_ms),
+                                            FIELD(queue_record, max_deliveries),
+                                            FIELD(queue_record, temporary),
+                                            FIELD(queue_record, dead_letter_len),
+                                            FIELD(queue_record, dead_letter),
+                                            FIELD(queue_record, options_given),
+                                            FIELD(queue_record, state),
+                                            FIELD(queue_record, deleted),
+                                            FIELD(queue_record, next_seq),
+                                            FIELD(queue_record, cursor),
+                                            FIELD(queue_record, gone_below),
+                                            FIELD(queue_record, reclaimed_below),
+                                            FIELD(queue_record, put_bytes),
+                                            FIELD(queue_record, cursor_put_bytes),
+                                            FIELD(queue_record, ready),
+                                            FIELD(queue_record, delayed),
+                                            FIELD(queue_record, leased),
+                                            FIELD(queue_record, puts),
+                                            FIELD(queue_record, gets),
+                                            FIELD(queue_record, dones),
+                                            FIELD(queue_record, redelivered),
+                                            FIELD(queue_record, requeued),
+                                            FIELD(queue_record, failed),
+                                            FIELD(queue_record, expired),
+                                            FIELD(queue_record, purged),
+                                            FIELD(queue_record, dead_lettered),
+                                            FIELD(queue_record, dropped),
+                                            FIELD(queue_record, quarantined)};
 
 static const struct field item_fields[] = {
-    FIELD(item_record, queue_id),    FIELD(item_record, seq),        FIELD(item_record, state),  FIELD(item_record, redelivered),
+    FIELD(item_record, queue_id),    FIELD(item_record, seq),        FIELD(item_record, state),    FIELD(item_record, redelivered),
     FIELD(item_record, put_delayed), FIELD(item_record, deliveries), FIELD(item_record, failures), FIELD(item_record, due_ms),
-    FIELD(item_record, session_no),  FIELD(item_record, get_id),     FIELD(item_record, got_ms), FIELD(item_record, lease_ms),
+    FIELD(item_record, session_no),  FIELD(item_record, get_id),     FIELD(item_record, got_ms),   FIELD(item_record, lease_ms),
     FIELD(item_record, hold_max_ms), FIELD(item_record, taken)};
 
-static const struct field run_fields[] = {FIELD(run_record, queue_id),    FIELD(run_record, first_seq), FIELD(run_record, last_seq),
-                                          FIELD(run_record, session_no),  FIELD(run_record, get_id),    FIELD(run_record, got_ms),
-                                          FIELD(run_record, lease_ms),    FIELD(run_record, hold_max_ms), FIELD(run_record, taken),
-                                          FIELD(run_record, redelivered)};
+static const struct field run_fields[] = {
+    FIELD(run_record, queue_id), FIELD(run_record, first_seq),  FIELD(run_record, last_seq), FIELD(run_record, session_no),
+    FIELD(run_record, get_id),   FIELD(run_record, got_ms),     FIELD(run_record, lease_ms), FIELD(run_record, hold_max_ms),
+    FIELD(run_record, taken),    FIELD(run_record, redelivered)};
 
-static const struct field stream_fields[] = {FIELD(stream_record, queue_id), FIELD(stream_record, stream), FIELD(stream_record, last_number),
-                                             FIELD(stream_record, last_seq), FIELD(stream_record, used_ms)};
+static const struct field stream_fields[] = {FIELD(stream_record, queue_id), FIELD(stream_record, stream),
+                                             FIELD(stream_record, last_number), FIELD(stream_record, last_seq),
+                                             FIELD(stream_record, used_ms)};
 
-static const struct field session_fields[] = {FIELD(session_record, session_no), FIELD(session_record, id), FIELD(session_record, token),
-                                              FIELD(session_record, renewed_ms), FIELD(session_record, workers)};
+static const struct field session_fields[] = {FIELD(session_record, session_no), FIELD(session_record, id),
+                                              FIELD(session_record, token), FIELD(session_record, renewed_ms),
+                                              FIELD(session_record, workers)};
 
 static const struct {
     const struct field *fields;

@@ -61,7 +61,7 @@ struct store_space {
 };
 
 struct store_ops {
-    const char *name; // "lmdb", "memory"
+    const char *name;   // "lmdb", "memory"
     bool commit_blocks; // true: commit waits for a disk, so run it on a thread of its own
     enum nq_status (*load)(struct store *self, const struct store_loader *loader, struct store_error *error);
     enum nq_status (*commit)(struct store *self, const struct changes *changes, struct store_error *error);

@@ -3,10 +3,10 @@
 #include "store.h"
 
 struct store_lmdb_options {
-    const char *dir;          // created with mode 0700 when missing; its parent must exist
-    bool sync;                // false: --sync none
-    uint64_t max_disk_bytes;  // 0: no limit of our own
-    uint64_t reserve_bytes;   // size of the preallocated reserve file; 0: none
+    const char *dir;             // created with mode 0700 when missing; its parent must exist
+    bool sync;                   // false: --sync none
+    uint64_t max_disk_bytes;     // 0: no limit of our own
+    uint64_t reserve_bytes;      // size of the preallocated reserve file; 0: none
     const uint8_t *new_store_id; // 16 random bytes, used when the store is created
 };
 

@@ -27,12 +27,12 @@ struct memory_store {
     uint64_t limit_bytes, used_bytes;
     bool failed; // out of memory in the middle of a commit: what is here is not a commit's state
     struct meta_record meta;
-    struct table chunks;   // (queue id, chunk number)
-    struct table queues;   // (queue id, 0) -> struct queue_record; the rest likewise
-    struct table items;    // (queue id, seq) -> struct item_record
-    struct table runs;     // (queue id, first seq)
-    struct table streams;  // (queue id, stream)
-    struct table sessions; // (session no, 0)
+    struct table chunks;      // (queue id, chunk number)
+    struct table queues;      // (queue id, 0) -> struct queue_record; the rest likewise
+    struct table items;       // (queue id, seq) -> struct item_record
+    struct table runs;        // (queue id, first seq)
+    struct table streams;     // (queue id, stream)
+    struct table sessions;    // (session no, 0)
     struct chunk *last_chunk; // the one looked up last
 };
 
@@ -251,7 +251,8 @@ static bool apply(struct memory_store *self, const struct change *change)
         record_drop(&self->items, change->as.item_drop.queue_id, change->as.item_drop.seq);
         return true;
     case CHANGE_RUN:
-        return record_set(&self->runs, change->as.run->queue_id, change->as.run->first_seq, change->as.run, sizeof(*change->as.run));
+        return record_set(&self->runs, change->as.run->queue_id, change->as.run->first_seq, change->as.run,
+                          sizeof(*change->as.run));
     case CHANGE_RUN_DROP:
         record_drop(&self->runs, change->as.run_drop.queue_id, change->as.run_drop.first_seq);
         return true;

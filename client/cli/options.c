@@ -199,7 +199,7 @@ int cli_start(const struct cli_program *program, int argc, char **argv, void *op
         return cli_close_stdout();
     }
     if (was_hit(arguments, "version")) {
-        printf("%s %s\n", program->name, nq_version());
+        printf("%.*s %s\n", (int)strcspn(program->name, " "), program->name, nq_version()); // not of "netqueue stat"
         return cli_close_stdout();
     }
     if (!cli_settings_apply(program, options, arguments)) {

@@ -34,7 +34,8 @@ int main(void)
         const struct nq_producer_failure *failure = nq_producer_failure(producer);
         (void)printf("%llu items stored\n", (unsigned long long)nq_producer_confirmed(producer));
         if (failure->status != NQ_OK) {
-            (void)fprintf(stderr, "item %llu and what follows is not: %s\n", (unsigned long long)failure->failed_index, failure->text);
+            (void)fprintf(stderr, "item %llu and what follows is not: %s\n", (unsigned long long)failure->failed_index,
+                          failure->text);
         }
         enum nq_status closed = nq_producer_close(&producer, 5000);
         status = status == NQ_OK ? closed : status;

@@ -30,7 +30,8 @@ int main(void)
         code = status == NQ_OK ? 0 : fail(client, status);
     }
     if (code == 0) {
-        (void)printf("item %llu: %.*s\n", (unsigned long long)nq_item_seq(item), (int)nq_item_len(item), (const char *)nq_item_body(item));
+        (void)printf("item %llu: %.*s\n", (unsigned long long)nq_item_seq(item), (int)nq_item_len(item),
+                     (const char *)nq_item_body(item));
         status = nq_task_done(client, &item); // now the broker may forget it
         code = status == NQ_OK ? 0 : fail(client, status);
     }

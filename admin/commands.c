@@ -1,0 +1,65 @@
+#include "admin.h"
+
+#define AT(field) offsetof(struct admin_options, field)
+#define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+#define YEAR_MS (366ull * 24 * 3600 * 1000)
+
+#define QUEUE_OPTIONS                                                                                                                 \
+    {0, "maxsize", "N", "items ready or put with a delay, at most; 0: no bound", CLI_COUNT, AT(maxsize), 0, 0},                       \
+        {0, "max-bytes", "SIZE", "of them; 0: no bound", CLI_SIZE, AT(max_bytes), 0, 0},                                              \
+        {0, "lease", "TIME", "how long an item is a consumer's without a renewal", CLI_DURATION, AT(lease_ms), 1, YEAR_MS},           \
+        {0, "hold-max", "TIME", "and with renewals", CLI_DURATION, AT(hold_max_ms), 1, YEAR_MS},                                      \
+        {0, "max-deliveries", "N", "failures before it is a dead letter; 0: any", CLI_COUNT, AT(max_deliveries), 0, UINT32_MAX},      \
+        {0, "dead-letter", "QUEUE", "where dead letters go; '': they are dropped", CLI_TEXT, AT(dead_letter), 0, 0},                  \
+        {0, "ttl", "TIME", "items not got by then are dropped; 0: none are", CLI_DURATION, AT(ttl_ms), 0, YEAR_MS},                   \
+    {                                                                                                                                 \
+        0, "temporary", NULL, "deleted when nobody uses it any more", CLI_FLAG, AT(temporary), 0, 0                                   \
+    }
+
+static const struct cli_option update_options[] = {QUEUE_OPTIONS};
+static const struct cli_option declare_options[] = {
+    QUEUE_OPTIONS,
+    {0, "initial", "N", "put N empty items as the queue is created", CLI_COUNT, AT(initial), 0, 100000},
+};
+static const struct cli_option join_options[] = {
+    {0, "wait", "TIME", "at most (exit code 75); else without end", CLI_DURATION, AT(wait_ms), 0, 0},
+};
+static const struct cli_option shutdown_options[] = {
+    {0, "immediate", NULL, "drop what is ready or delayed, too", CLI_FLAG, AT(immediate), 0, 0},
+};
+static const struct cli_option redrive_options[] = {
+    {0, "to", "QUEUE", "where to; else each to where it came from", CLI_TEXT, AT(to), 0, 0},
+    {'n', "count", "N", "at most so many", CLI_COUNT, AT(count), 1, 0},
+};
+static const struct cli_option peek_options[] = {
+    {'n', "count", "N", "at most so many (10)", CLI_COUNT, AT(count), 1, 0},
+    {0, "from", "SEQ", "from that place on", CLI_COUNT, AT(from), 0, 0},
+    {'0', "null", NULL, "bodies end with NUL, not with a newline", CLI_FLAG, AT(null_ended), 0, 0},
+    {0, "json", NULL, "one JSON object a line", CLI_FLAG, AT(json), 0, 0},
+};
+#undef AT
+
+#define COMMAND(name, usage, purpose, options, count) {"netqueue " name, usage, purpose, options, count}, name
+
+const struct admin_command admin_commands[] = {
+    {COMMAND("list", "[OPTION...]", "List all queues.", NULL, 0), 0, 0, admin_list},
+    {COMMAND("stat", "[OPTION...] QUEUE", "Show all there is to know about a queue.", NULL, 0), 1, 1, admin_stat},
+    {COMMAND("declare", "[OPTION...] QUEUE", "Create a queue, or see that it exists with these options.", declare_options,
+             COUNT_OF(declare_options)),
+     1, 1, admin_declare},
+    {COMMAND("update", "[OPTION...] QUEUE", "Change options of a queue.", update_options, COUNT_OF(update_options)), 1, 1, admin_update},
+    {COMMAND("purge", "[OPTION...] QUEUE", "Drop all items that are ready or delayed.", NULL, 0), 1, 1, admin_purge},
+    {COMMAND("delete", "[OPTION...] QUEUE", "Delete a queue and all its items.", NULL, 0), 1, 1, admin_delete},
+    {COMMAND("peek", "[OPTION...] QUEUE", "Look at ready items without taking them.", peek_options, COUNT_OF(peek_options)), 1, 1,
+     admin_peek},
+    {COMMAND("join", "[OPTION...] QUEUE", "Wait until all items of a queue are done.", join_options, COUNT_OF(join_options)), 1, 1,
+     admin_join},
+    {COMMAND("shutdown", "[OPTION...] QUEUE", "Take no more items; consumers drain the queue and end. Cannot be taken back.",
+             shutdown_options, COUNT_OF(shutdown_options)),
+     1, 1, admin_shutdown},
+    {COMMAND("redrive", "[OPTION...] QUEUE", "Put the dead letters in QUEUE back to where they came from.", redrive_options,
+             COUNT_OF(redrive_options)),
+     1, 1, admin_redrive},
+    {COMMAND("ping", "[OPTION...]", "Ask the broker for a sign of life.", NULL, 0), 0, 0, admin_ping},
+};
+const size_t admin_commands_count = COUNT_OF(admin_commands);

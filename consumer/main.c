@@ -1,0 +1,145 @@
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "setup.h"
+
+void worker_fail(struct worker *worker, enum nq_status status, const char *text)
+{
+    if (worker->status == NQ_OK) {
+        worker->status = status;
+        cli_report("%s", text);
+    }
+}
+
+bool worker_is_stopping(struct worker *worker)
+{
+    if (cli_signals_count() > 0 && worker->stop_ms == 0) {
+        worker->stop_ms = cli_now_ms() + worker->options->grace_ms;
+    }
+    return cli_signals_count() > 0;
+}
+
+bool worker_must_end(struct worker *worker)
+{
+    worker_is_stopping(worker);
+    return cli_signals_count() > 1 || (worker->stop_ms != 0 && cli_now_ms() >= worker->stop_ms);
+}
+
+uint64_t worker_grace_left_ms(struct worker *worker)
+{
+    if (!worker_is_stopping(worker)) {
+        return NQ_WAIT_FOREVER;
+    }
+    uint64_t now_ms = cli_now_ms();
+    return worker->stop_ms > now_ms ? worker->stop_ms - now_ms : 0;
+}
+
+static void work(struct worker *worker)
+{
+    const struct consumer_options *options = worker->options;
+    if (options->peek) {
+        peek_run(worker);
+    } else if (options->command == NULL && options->queues_count == 1) {
+        print_run(worker);
+    } else {
+        run_run(worker);
+    }
+    cli_unlisten(&worker->listener);
+    nq_client_destroy(&worker->client);
+}
+
+static void *thread_main(void *user)
+{
+    work(user);
+    return NULL;
+}
+
+static void name_worker(struct worker *worker, unsigned number)
+{
+    const struct consumer_options *options = worker->options;
+    if (options->threads == 1 && options->name == NULL) {
+        snprintf(worker->name, sizeof(worker->name), "consumer-%ld", (long)getpid());
+    } else if (options->threads == 1) {
+        snprintf(worker->name, sizeof(worker->name), "%.80s", options->name);
+    } else {
+        snprintf(worker->name, sizeof(worker->name), "%.70s-%u", options->name == NULL ? "consumer" : options->name, number);
+    }
+}
+
+static bool prepare(struct worker *worker, const struct consumer_options *options, unsigned number)
+{
+    *worker = (struct worker){.options = options, .limit = UINT64_MAX, .listener = {-1, -1}};
+    name_worker(worker, number);
+    if (options->count_given) { // each its share: together exactly as many
+        worker->limit = options->count / options->threads + (number <= options->count % options->threads ? 1 : 0);
+    }
+    uint32_t at_once = options->command != NULL ? (uint32_t)options->jobs : 1;
+    worker->client = cli_client_create(&options->common, options->name, at_once, &worker->status);
+    if (worker->client == NULL) {
+        return false;
+    }
+    if (!cli_listen(&worker->listener, worker->client)) {
+        worker_fail(worker, NQ_NO_MEMORY, "out of descriptors");
+        return false;
+    }
+    return true;
+}
+
+static int exit_code(const struct worker *workers, size_t count)
+{
+    uint64_t lost = 0;
+    bool failed = false;
+    for (size_t i = 0; i < count; i++) {
+        if (workers[i].status != NQ_OK) {
+            return workers[i].exit_code != 0 ? workers[i].exit_code : nq_status_exit_code(workers[i].status);
+        }
+        lost += workers[i].lost;
+        failed = failed || workers[i].failed_commands > 0;
+    }
+    if (lost > 0) {
+        cli_report("the lease of %" PRIu64 " item%s was over before the work was done: another consumer gets or has got %s", lost,
+                   lost == 1 ? "" : "s", lost == 1 ? "it" : "them");
+    }
+    return failed ? 1 : 0;
+}
+
+static int consume(const struct consumer_options *options)
+{
+    size_t count = (size_t)options->threads;
+    struct worker *workers = calloc(count, sizeof(*workers));
+    pthread_t *threads = calloc(count, sizeof(*threads));
+    size_t started = 0;
+    bool ok = workers != NULL && threads != NULL;
+    for (; ok && started < count; started += ok ? 1 : 0) {
+        struct worker *worker = &workers[started];
+        ok = prepare(worker, options, (unsigned)started + 1) && pthread_create(&threads[started], NULL, thread_main, worker) == 0;
+        if (!ok) {
+            worker_fail(worker, NQ_NO_MEMORY, "cannot start a thread");
+            cli_unlisten(&worker->listener);
+            nq_client_destroy(&worker->client);
+        }
+    }
+    for (size_t i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    int code = workers != NULL && threads != NULL ? exit_code(workers, ok ? count : started + 1) : nq_status_exit_code(NQ_NO_MEMORY);
+    free(workers);
+    free(threads);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct consumer_options options;
+    struct cli_arguments arguments;
+    int code = consumer_options_read(argc, argv, &options, &arguments);
+    if (code == CLI_GO_ON) {
+        code = cli_signals_install() ? consume(&options) : 1;
+    }
+    cli_arguments_fini(&arguments);
+    return code;
+}

@@ -1,0 +1,13 @@
+"""What the integration tests share: real programs in temporary directories, and a complete small client in Python.
+
+lab.py     starts, stops, kills and questions the programs
+client.py  a client of the protocol, written from proto/PROTOCOL.md and proto/netqueue.proto alone
+runner.py  runs the scenarios of one test program and prints its report
+history.py workers that remember what they were promised, for the crash tests
+"""
+from .client import Client, Item, Keeper, Status, WAIT_FOREVER
+from .lab import Broker, Lab, Result, until
+from .runner import Skip, check, check_equal, main, scenario
+
+__all__ = ["Client", "Item", "Keeper", "Status", "WAIT_FOREVER", "Broker", "Lab", "Result", "until",
+           "Skip", "check", "check_equal", "main", "scenario"]

@@ -1,0 +1,122 @@
+"""Runs the scenarios of one test program: one report line each, the broker's log when one fails, a summary as the last line."""
+import argparse
+import random
+import signal
+import sys
+import time
+import traceback
+
+from .lab import Lab, log
+
+_scenarios = []
+
+
+class Skip(Exception):
+    """Raised by a scenario that cannot run here; the text says why."""
+
+
+class TimedOut(Exception):
+    pass
+
+
+def scenario(function=None, *, timeout=120, long_timeout=None, long_only=False):
+    """Mark a function of one Lab as a scenario; timeouts are in seconds."""
+    def mark(it):
+        _scenarios.append((it, timeout, long_timeout or timeout, long_only))
+        return it
+    return mark(function) if function else mark
+
+
+def check(condition, text, *values):
+    if not condition:
+        raise AssertionError(text % values if values else text)
+
+
+def check_equal(got, expected, what):
+    if got != expected:
+        raise AssertionError("%s: got %r, expected %r" % (what, _short(got), _short(expected)))
+
+
+def _short(value):
+    text = repr(value)
+    return value if len(text) < 2000 else text[:2000] + "..."
+
+
+def _title(function):
+    return function.__name__ + (": " + function.__doc__.strip().split("\n")[0] if function.__doc__ else "")
+
+
+def _alarm(_number, _frame):
+    raise TimedOut("the scenario took too long")
+
+
+def _run(function, lab, seconds):
+    signal.signal(signal.SIGALRM, _alarm)
+    signal.alarm(int(seconds * lab.slow))
+    try:
+        function(lab)
+        return "ok", None
+    except Skip as why:
+        return "skip", str(why)
+    except (Exception, KeyboardInterrupt) as error:  # a scenario may fail in any way
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return "FAIL", traceback.format_exc()
+    finally:
+        signal.alarm(0)
+
+
+def _report_failure(lab, trouble):
+    for line in trouble.rstrip().splitlines():
+        log("       | " + line)
+    for broker in lab.brokers:
+        log("       broker %d (%s), end of its log:" % (broker.number, broker.endpoint))
+        for line in broker.log_tail().splitlines():
+            log("       > " + line)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--build-dir", required=True, help="where bin/netqueue-broker and the others are")
+    parser.add_argument("--long", action="store_true", help="the long form")
+    parser.add_argument("--seed", type=int, default=None, help="for what is random; printed")
+    parser.add_argument("--only", action="append", help="only scenarios whose name contains this")
+    parser.add_argument("--keep", action="store_true", help="keep the directories of failed scenarios")
+    options = parser.parse_args(argv)
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
+    log("%s --build-dir %s --seed %d%s" % (sys.argv[0], options.build_dir, seed, " --long" if options.long else ""))
+    passed = failed = 0
+    skipped = []
+    for function, seconds, long_seconds, long_only in _scenarios:
+        if options.only and not any(part in function.__name__ for part in options.only):
+            continue
+        if long_only and not options.long:
+            continue
+        lab = Lab(options.build_dir, options.long, seed)
+        before = time.monotonic()
+        outcome, trouble = _run(function, lab, long_seconds if options.long else seconds)
+        took = time.monotonic() - before
+        reports = lab.close()
+        if reports and outcome != "FAIL":
+            outcome, trouble = "FAIL", "\n".join(reports)
+        elif reports:
+            trouble += "\n".join(reports)
+        log("%-4s %s (%.1f s)" % (outcome, _title(function), took))
+        for note in lab.notes:
+            log("       - " + note)
+        if outcome == "FAIL":
+            _report_failure(lab, trouble)
+            failed += 1
+        elif outcome == "skip":
+            log("       skipped: " + trouble)
+            skipped.append(function.__name__)
+        else:
+            passed += 1
+        if options.keep and outcome == "FAIL":
+            log("       kept: " + lab.dir)
+        else:
+            lab.remove()
+    if skipped:
+        log("skipped: " + ", ".join(skipped))
+    log("%d passed, %d failed" % (passed, failed))
+    return 1 if failed or not passed + len(skipped) else 0

@@ -1,0 +1,430 @@
+"""Leases, failures, delays and lost answers from outside, with the Python client."""
+import sys
+import time
+
+sys.dont_write_bytecode = True
+from nqlab import Client, Keeper, Status, WAIT_FOREVER, check, check_equal, main, scenario, until
+from nqlab.client import items_of
+
+
+@scenario
+def lost_answer_of_a_put(lab):
+    """sent again with the same numbers: one item"""
+    broker = lab.broker()
+    client = broker.client()
+    put = client.send_put("q", "a", "b")
+    client.lose_answer(put)
+    check(client.reconnect().resumed, "not resumed")
+    reply = client.wait(put)
+    check_equal((reply.status, reply.put.duplicate, reply.put.accepted, reply.put.last_number), (Status.OK, True, 2, 2), "again")
+    check_equal(client.stat("q").ready, 2, "ready")
+
+
+@scenario
+def lost_answer_of_a_get(lab):
+    """the same items again, no second delivery"""
+    broker = lab.broker()
+    client = broker.client()
+    client.put("q", "a", "b", "c")
+    get = client.send("get", queue="q", max_items=2)
+    client.lose_answer(get)
+    client.reconnect()
+    status, items = client.end_get(get)
+    check_equal((status, [i.body for i in items], [i.delivery for i in items]), (Status.OK, [b"a", b"b"], [1, 1]), "again")
+    stat = client.stat("q")
+    check_equal((stat.ready, stat.leased), (1, 2), "stat")
+    check_equal(client.task_done(*items).status, Status.OK, "done")
+
+
+@scenario
+def unnamed_gets_come_back(lab):
+    """items of answered gets that HELLO does not name come back at once, uncounted"""
+    broker = lab.broker()
+    client = broker.client()
+    client.put("q", *range(4))
+    lost = client.send("get", queue="q", max_items=2)
+    client.lose_answer(lost)
+    client.pending.pop(lost)
+    kept = client.get_one("q")
+    client.reconnect()
+    stat = broker.await_stat("q", ready=3, leased=1)
+    check_equal(stat.failed, 0, "failures")
+    check_equal(client.task_done(kept).status, Status.OK, "the named one's done")
+    status, items = client.get("q", 4)
+    check_equal([(i.body, i.failures) for i in items], [(b"0", 0), (b"1", 0), (b"3", 0)], "items")
+
+
+@scenario
+def waiting_get_survives_a_reconnect(lab):
+    """parked before, answered on the new connection, once"""
+    broker = lab.broker()
+    client, other = broker.client(), broker.client()
+    get = client.send("get", queue="q", wait_ms=WAIT_FOREVER)
+    broker.await_stat("q", waiting_gets=1)
+    client.reconnect()
+    other.put("q", "a", "b")
+    status, items = client.end_get(get)
+    check_equal((status, [i.body for i in items]), (Status.OK, [b"a"]), "get")
+    stat = other.stat("q")
+    check_equal((stat.ready, stat.leased, stat.waiting_gets), (1, 1, 0), "stat")
+
+
+@scenario
+def vanished_waiter_takes_nothing(lab):
+    """a get whose client is gone gets no item"""
+    broker = lab.broker("--session-grace", "300ms", memory=True)
+    gone, other = broker.client(), broker.client()
+    gone.send("get", queue="q", wait_ms=WAIT_FOREVER)
+    broker.await_stat("q", waiting_gets=1)
+    gone.drop()
+    other.put("q", "a")  # may go to the one that is gone, whose session ends soon
+    check_equal(other.task_done(other.get_one("q", wait_ms=15000)).status, Status.OK, "the item comes back")
+    broker.await_stat("q", waiting_gets=0)
+    other.put("q", "b")
+    item = other.get_one("q")
+    check_equal((item.body, item.failures, item.delivery), (b"b", 0, 1), "item put when the waiter is known to be gone")
+
+
+@scenario
+def at_most_once(lab):
+    """done as it leaves"""
+    broker = lab.broker()
+    client = broker.client()
+    client.put("q", "a")
+    status, items = client.get("q", at_most_once=True)
+    check_equal((status, items[0].body), (Status.OK, b"a"), "get")
+    stat = client.stat("q")
+    check_equal((stat.unfinished, stat.dones), (0, 1), "stat")
+    check_equal(client.join("q"), Status.OK, "join")
+
+
+@scenario
+def delayed_put(lab):
+    """ready when due, at its place"""
+    broker = lab.broker()
+    client = broker.client()
+    client.put("q", "late", delay_ms=400)
+    client.put("q", "now")
+    stat = client.stat("q")
+    check_equal((stat.ready, stat.delayed, stat.unfinished), (1, 1, 2), "stat")
+    check_equal(client.get("q", 2)[1][0].body, b"now", "first")
+    before = time.monotonic()
+    check_equal(client.get_one("q", wait_ms=10000).body, b"late", "second")
+    check(time.monotonic() - before > 0.2, "the delayed item came too early")
+    client.put("q", "x", delay_ms=300), client.put("q", "y")
+    broker.await_stat("q", ready=2)
+    check_equal([i.body for i in client.get("q", 2)[1]], [b"x", b"y"], "a delayed item stands at its place")
+
+
+@scenario
+def requeue_with_delay(lab):
+    broker = lab.broker()
+    client = broker.client()
+    client.put("q", "a", "b")
+    first = client.get_one("q")
+    client.requeue(first, delay_ms=400)
+    check_equal(client.stat("q").delayed, 1, "delayed")
+    check_equal(client.get_one("q").body, b"b", "the next")
+    back = client.get_one("q", wait_ms=10000)
+    check_equal((back.body, back.seq, back.delivery, back.failures), (b"a", 1, 2, 0), "back")
+
+
+@scenario
+def failures_and_dead_letters(lab):
+    """after max_deliveries failures to the dead-letter queue, with headers; redrive brings it back"""
+    broker = lab.broker()
+    client = broker.client()
+    client.declare("q", max_deliveries=2, dead_letter="q.dead")
+    client.put("q", "bad", headers=[[("h", "1")]])
+    for count in range(2):
+        item = client.get_one("q")
+        check_equal(item.failures, count, "failures")
+        client.requeue(item, failed=True)
+    check_equal(client.get("q")[0], Status.EMPTY, "q")
+    stat = client.stat("q")
+    check_equal((stat.dead_lettered, stat.unfinished), (1, 0), "stat")
+    dead = client.get_one("q.dead")
+    headers = dict(dead.headers)
+    check_equal((dead.body, headers[b"h"], headers[b"nq-origin-queue"], headers[b"nq-origin-seq"], headers[b"nq-reason"], headers[b"nq-failures"]),
+                (b"bad", b"1", b"q", b"1", b"max-deliveries", b"2"), "dead letter")
+    client.requeue(dead)
+    reply = client.call("redrive", queue="q.dead")
+    check_equal((reply.status, reply.count.count), (Status.OK, 1), "redrive")
+    back = client.get_one("q")
+    check_equal((back.body, back.failures, back.seq), (b"bad", 0, 2), "redriven")
+
+
+@scenario
+def rejected(lab):
+    """dead at once, with the reason given; dropped and counted without a dead-letter queue"""
+    broker = lab.broker()
+    client = broker.client()
+    client.declare("q", dead_letter="d")
+    client.put("q", "a", "b")
+    first, second = client.get("q", 2)[1]
+    client.requeue(first, dead=True, reason="because")
+    client.requeue(second, dead=True)
+    reasons = [dict(i.headers)[b"nq-reason"] for i in client.get("d", 2)[1]]
+    check_equal(reasons, [b"because", b"rejected"], "reasons")
+    client.declare("n", max_deliveries=1)
+    client.put("n", "a")
+    client.requeue(client.get_one("n"), failed=True)
+    stat = client.stat("n")
+    check_equal((stat.dropped, stat.unfinished), (1, 0), "stat")
+
+
+@scenario
+def redrive_stops_at_full(lab):
+    broker = lab.broker()
+    client = broker.client()
+    client.declare("q", dead_letter="d", maxsize=5)
+    for _ in range(2):
+        client.put("q", *range(4))
+        client.requeue(*client.get("q", 4)[1], dead=True)
+    check_equal(client.stat("d").ready, 8, "dead")
+    reply = client.call("redrive", queue="d")
+    check_equal((reply.status, reply.count.count), (Status.FULL, 5), "redrive")
+    check_equal((client.stat("d").ready, client.stat("q").ready), (3, 5), "left")
+    check_equal(client.call("redrive", queue="d", to="other", max_items=2).count.count, 2, "redrive to another")
+    check_equal(client.stat("other").ready, 2, "other")
+
+
+@scenario
+def lease_expiry(lab):
+    """an unfinished item comes back, flagged and counted"""
+    broker = lab.broker()
+    client, other = broker.client(), broker.client()
+    client.put("q", "a", "b")
+    lost = client.get_one("q", lease_ms=300)
+    before = time.monotonic()
+    check_equal(other.get_one("q").body, b"b", "meanwhile")
+    back = other.get_one("q", wait_ms=10000)
+    check(time.monotonic() - before < 5 * lab.slow, "expiry took %.1f s", time.monotonic() - before)
+    check_equal((back.body, back.delivery, back.failures, back.redelivered), (b"a", 2, 1, True), "back")
+    check_equal(client.task_done(lost).status, Status.LEASE_LOST, "the late done")
+    check_equal(other.task_done(back).status, Status.OK, "the new holder's done")
+
+
+@scenario
+def lease_lost_but_nobody_has_it(lab):
+    """done of an expired lease counts while the item is ready"""
+    broker = lab.broker()
+    client = broker.client()
+    client.put("q", "a")
+    item = client.get_one("q", lease_ms=200)
+    broker.await_stat("q", ready=1)
+    check_equal(client.task_done(item).status, Status.OK, "done")
+    check_equal(client.stat("q").unfinished, 0, "unfinished")
+
+
+@scenario
+def keeper_renews(lab):
+    """a slow worker keeps its lease as long as its keeper runs, at most hold_max"""
+    broker = lab.broker(memory=True)
+    client = broker.client()
+    client.declare("q", lease_ms=400, hold_max_ms=2500)
+    client.put("q", "slow")
+    keeper = Keeper(client, 0.1)
+    keeper.start()
+    try:
+        item, got = client.get_one("q"), time.monotonic()
+        while time.monotonic() < got + 1.5:
+            check_equal(broker.stat("q").leased, 1, "leased after %.1f s" % (time.monotonic() - got))
+        broker.await_stat("q", ready=1, failed=1)
+        held = time.monotonic() - got
+        check(2.2 < held < 2.5 + 5 * lab.slow, "held for %.1f s with hold_max 2.5 s", held)
+        check_equal(item.hold_max_ms, 2500, "hold_max in the answer")
+    finally:
+        keeper.stop()
+    check_equal(set(keeper.statuses), {Status.OK}, "renewals")
+
+
+@scenario
+def extend_restarts_hold_max(lab):
+    broker = lab.broker(memory=True)
+    client = broker.client()
+    client.declare("q", lease_ms=5000, hold_max_ms=1500)
+    client.put("q", "a")
+    item, got = client.get_one("q"), time.monotonic()
+    while time.monotonic() < got + 3:
+        check_equal(client.extend(item).status, Status.OK, "extend after %.1f s" % (time.monotonic() - got))
+        time.sleep(0.2)
+    check_equal(client.task_done(item).status, Status.OK, "done")
+
+
+@scenario
+def ttl(lab):
+    """ready and delayed items expire, never early; leased ones do not"""
+    broker = lab.broker()
+    client = broker.client()
+    client.declare("q", ttl_ms=700)
+    put_at = time.monotonic()
+    client.put("q", "a", "b", "c")
+    held = client.get_one("q")
+    check_equal(client.stat("q").ready, 2, "ready")
+    join = client.send("join", queue="q", wait_ms=WAIT_FOREVER)
+    broker.await_stat("q", expired=2)
+    check(time.monotonic() - put_at > 0.65, "expired too early")
+    check_equal(client.stat("q").leased, 1, "leased")
+    client.task_done(held)
+    check_equal(client.wait(join).status, Status.OK, "join")
+
+
+@scenario
+def fair_share(lab):
+    """an answer gives at most ceil(ready / consumers)"""
+    broker = lab.broker(memory=True)
+    consumers = [broker.client() for _ in range(4)]
+    waits = [c.send("get", queue="q", max_items=100, wait_ms=WAIT_FOREVER) for c in consumers]
+    broker.await_stat("q", waiting_gets=4)
+    producer = broker.client()
+    producer.put("q", *range(100))
+    counts = [len(c.end_get(w)[1]) for c, w in zip(consumers, waits)]
+    check(max(counts) <= 25, "shares %s", counts)
+    check_equal(broker.stat("q").consumers, 4, "consumers")
+    taken = sum(counts)
+    left = 100 - taken
+    share = len(consumers[0].get("q", 100)[1])
+    check(share <= -(-left // 4), "a share of %d of %d ready", share, left)
+
+
+@scenario
+def waiting_gets_are_served_in_order(lab):
+    broker = lab.broker(memory=True)
+    consumers = [broker.client() for _ in range(5)]
+    waits = []
+    for number, consumer in enumerate(consumers):
+        waits.append(consumer.send("get", queue="q", wait_ms=WAIT_FOREVER))
+        broker.await_stat("q", waiting_gets=number + 1)
+    producer = broker.client()
+    producer.put("q", *range(5))
+    check_equal([c.end_get(w)[1][0].body for c, w in zip(consumers, waits)], [b"%d" % n for n in range(5)], "order")
+
+
+@scenario
+def get_by_bytes(lab):
+    """max_bytes bounds an answer, but one item always comes"""
+    broker = lab.broker(memory=True)
+    client = broker.client()
+    client.put("q", *[b"x" * 1000] * 10)
+    check_equal(len(client.get("q", 10, max_bytes=3500)[1]), 3, "items in 3500 bytes")
+    check_equal(len(client.get("q", 10, max_bytes=1)[1]), 1, "items in 1 byte")
+    for _ in range(4):
+        client.put("big", *[b"y" * 1000000] * 5)
+    items = client.get("big", 20)[1]
+    check(1 <= len(items) <= 8, "%d MB in one frame", len(items))
+
+
+@scenario
+def get_waits_and_times_out(lab):
+    broker = lab.broker(memory=True)
+    client = broker.client()
+    before = time.monotonic()
+    check_equal(client.get("q", wait_ms=400)[0], Status.EMPTY, "get")
+    took = time.monotonic() - before
+    check(0.35 < took < 0.4 + 2 * lab.slow, "took %.2f s", took)
+    check_equal(broker.stat("q").waiting_gets, 0, "waiters")
+
+
+@scenario
+def goodbye(lab):
+    """leases come back uncounted, waiters vanish, a temporary queue goes with its last user"""
+    broker = lab.broker(memory=True)
+    client, other = broker.client(), broker.client()
+    client.declare("tmp", temporary=True)
+    client.put("tmp", "x")
+    client.put("q", "a")
+    client.get_one("q")
+    check_equal(other.call("stat", queue="tmp").status, Status.OK, "temporary queue")
+    client.goodbye()
+    item = other.get_one("q", wait_ms=10000)
+    check_equal((item.body, item.failures), (b"a", 0), "item")
+    until(lambda: other.call("stat", queue="tmp").status == Status.NO_SUCH_QUEUE, 10, "the temporary queue is gone")
+
+
+@scenario
+def dead_session_counts_taken_items(lab):
+    """at the end of a session only what the application had taken counts as failed"""
+    broker = lab.broker("--session-grace", "300ms")
+    client, other = broker.client(), broker.client()
+    client.put("q", *range(6))
+    get = client.send("get", queue="q", max_items=4)
+    status, items = client.end_get(get)
+    check_equal((status, len(items)), (Status.OK, 4), "get")
+    client.taken = [(get, 2)]
+    client.call("ping")
+    client.drop()
+    broker.await_stat("q", ready=6)
+    found = {i.body: i.failures for i in other.get("q", 6)[1]}
+    check_equal(found, {b"0": 1, b"1": 1, b"2": 0, b"3": 0, b"4": 0, b"5": 0}, "failures")
+
+
+@scenario
+def restart_keeps_leases_of_a_resumed_session(lab):
+    """a graceful restart redelivers nothing whose lease still runs"""
+    broker = lab.broker("--session-grace", "5s")
+    client = broker.client()
+    client.put("q", *range(4))
+    held = client.get("q", 2)[1]
+    requeued = client.get_one("q")
+    client.requeue(requeued, delay_ms=60000)
+    before = client.stat("q")
+    broker.restart()
+    reply = client.reconnect()
+    check(reply.resumed and reply.epoch > 1, "resumed %s, epoch %d", reply.resumed, reply.epoch)
+    after = client.stat("q")
+    for field in ("ready", "leased", "delayed", "unfinished", "puts", "gets", "dones", "redelivered", "next_seq", "failed"):
+        check_equal(getattr(after, field), getattr(before, field), field)
+    check_equal(client.task_done(*held).status, Status.OK, "done of leases from before")
+    check_equal([(i.body, i.redelivered) for i in client.get("q", 5)[1]], [(b"3", False)], "the rest")
+
+
+@scenario
+def unresumed_session_after_restart(lab):
+    """its leases come back after the session timeout"""
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
+    client = broker.client()
+    client.put("q", "a", "b")
+    client.get_one("q")
+    client.drop()
+    broker.restart()
+    other = broker.client()
+    broker.await_stat("q", ready=2, leased=0)
+    check_equal([i.body for i in other.get("q", 2)[1]], [b"a", b"b"], "bodies")
+
+
+@scenario
+def crash_makes_leases_ready(lab):
+    """kill -9: an unfinished item is there, flagged or on lease; a finished one is not"""
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
+    client = broker.client()
+    client.put("q", "done", "held", "ready")
+    done, _held = client.get("q", 2)[1]
+    check_equal(client.task_done(done).status, Status.OK, "done")
+    broker.kill()
+    client.drop()
+    broker.start()
+    other = Client(broker.endpoint)
+    broker.await_stat("q", ready=2)
+    found = [(i.body, i.redelivered) for i in other.get("q", 5)[1]]
+    check_equal([body for body, _ in found], [b"held", b"ready"], "bodies")
+    check(found[0][1], "the item held at the crash is not flagged redelivered")
+    other.goodbye()
+
+
+@scenario
+def the_answer_has_everything(lab):
+    """epoch, lease and hold_max of an answer are those of the queue or the get"""
+    broker = lab.broker(memory=True)
+    client = broker.client()
+    client.declare("q", lease_ms=7000, hold_max_ms=9000)
+    client.put("q", "a", "b")
+    reply = client.wait(client.send("get", queue="q"))
+    check_equal((reply.get.lease_ms, reply.get.hold_max_ms, reply.get.epoch), (7000, 9000, client.hello_reply.epoch), "queue's")
+    check_equal(len(items_of(reply)), 1, "items when max_items is 0 or 1")
+    reply = client.wait(client.send("get", queue="q", lease_ms=1234, hold_max_ms=5678))
+    check_equal((reply.get.lease_ms, reply.get.hold_max_ms), (1234, 5678), "get's")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

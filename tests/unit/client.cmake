@@ -1,0 +1,11 @@
+nq_test(test_client_tracker SOURCES test_client_tracker.c USES nq_client LABEL unit)
+foreach(_test calls faults handles async)
+    nq_test(test_client_${_test} SOURCES test_client_${_test}.c test_client_fixture.c
+        USES nq_client nq_fake_broker Threads::Threads LABEL unit)
+endforeach()
+# Criterion cannot run under the thread sanitizer; this is a plain program.
+add_executable(test_client_threads test_client_threads.c)
+target_link_libraries(test_client_threads PRIVATE nq_options nq_client nq_fake_broker Threads::Threads)
+add_test(NAME test_client_threads COMMAND test_client_threads)
+set_tests_properties(test_client_threads PROPERTIES LABELS unit TIMEOUT 60
+    ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1")

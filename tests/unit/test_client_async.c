@@ -1,0 +1,102 @@
+// The non-blocking form.
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <string.h>
+
+#include "test_client_fixture.h"
+
+static bool next(struct rig *rig, struct nq_completion *completion)
+{
+    for (int turns = 0; turns < 1000; turns++) {
+        if (nq_next_completion(rig->client, completion) == NQ_OK) {
+            return true;
+        }
+        struct pollfd fd = {.fd = nq_client_fd(rig->client), .events = POLLIN};
+        uint64_t wait_ms = nq_client_timeout_ms(rig->client);
+        (void)poll(&fd, 1, wait_ms > 5000 ? 5000 : (int)wait_ms);
+        cr_assert_eq(nq_client_process(rig->client), NQ_OK);
+    }
+    return false;
+}
+
+Test(async, put_get_done)
+{
+    struct rig rig = rig_make();
+    struct nq_body bodies[] = {{.data = "a", .len = 1}, {.data = "b", .len = 1}};
+    int mark;
+    uint64_t put = nq_start_put(rig.client, "q", bodies, 2, NULL, &mark);
+    cr_assert_neq(put, 0);
+    struct nq_completion c;
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.request, put);
+    cr_assert_eq(c.user, &mark);
+    cr_assert_eq(c.status, NQ_OK);
+    cr_assert_eq(c.accepted, 2);
+    cr_assert_eq(c.last_seq, 2);
+    cr_assert_neq(nq_start_get(rig.client, "q", 5, NULL, NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.items_count, 2);
+    cr_assert(item_is(c.items[0], "a"));
+    struct nq_item *first = c.items[0];
+    struct nq_item *second = c.items[1];
+    nq_free(c.items);
+    cr_assert_neq(nq_start_task_done(rig.client, &first, NULL), 0);
+    cr_assert_neq(nq_start_requeue(rig.client, &second, NULL, NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.status, NQ_OK);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.status, NQ_OK);
+    struct fake_counts counts = fake_broker_counts(rig.broker, "q");
+    cr_assert_eq(counts.done, 1);
+    cr_assert_eq(counts.ready, 1);
+    rig_end(&rig);
+}
+
+Test(async, a_waiting_get_is_cancelled)
+{
+    struct rig rig = rig_make();
+    struct nq_completion c;
+    uint64_t early = nq_start_get(rig.client, "q", 1, NULL, NULL);
+    cr_assert_eq(nq_cancel(rig.client, early), NQ_OK); // before it was sent
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.status, NQ_CANCELLED);
+    uint64_t get = nq_start_get(rig.client, "q", 1, NULL, NULL);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK); // parked by now
+    cr_assert_eq(nq_cancel(rig.client, get), NQ_OK);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.request, get);
+    cr_assert_eq(c.status, NQ_CANCELLED);
+    cr_assert_eq(nq_cancel(rig.client, get), NQ_BAD_REQUEST);
+    rig_end(&rig);
+}
+
+Test(async, a_join_completes_when_the_work_is_done)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    uint64_t join = nq_start_join(rig.client, "q", NQ_WAIT_FOREVER, NULL);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    struct nq_completion c;
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.request, join);
+    cr_assert_eq(c.status, NQ_OK);
+    rig_end(&rig);
+}
+
+Test(async, refusals_and_leftovers)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(nq_start_get(rig.client, "bad name", 1, NULL, NULL), 0);
+    cr_assert_eq(nq_start_put(rig.client, "q", NULL, 0, NULL, NULL), 0);
+    cr_assert_neq(strlen(nq_error_text(rig.client)), 0);
+    struct nq_completion c;
+    cr_assert_eq(nq_next_completion(rig.client, &c), NQ_EMPTY);
+    struct nq_body body = {.data = "a", .len = 1};
+    cr_assert_neq(nq_start_put(rig.client, "q", &body, 1, NULL, NULL), 0);
+    cr_assert_neq(nq_start_get(rig.client, "q", 1, NULL, NULL), 0);
+    cr_assert_neq(nq_start_get(rig.client, "other", 1, NULL, NULL), 0);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    rig_end(&rig); // with completions not collected and a get that waits: nothing leaks
+}

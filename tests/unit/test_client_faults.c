@@ -1,0 +1,142 @@
+// Lost answers, broken connections, brokers that have forgotten: nothing is done twice, nothing is lost in silence.
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "test_client_fixture.h"
+
+Test(faults, a_put_whose_answer_is_lost_is_stored_once)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 1);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    cr_assert_eq(rig_put(&rig, "q", "c"), NQ_OK);
+    struct fake_counts counts = fake_broker_counts(rig.broker, "q");
+    cr_assert_eq(counts.puts, 3);
+    cr_assert_eq(counts.hellos, 2);
+    rig_end(&rig);
+}
+
+Test(faults, a_get_whose_answer_is_lost_gets_the_same_item)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 1);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    cr_assert(item_is(item, "a"));
+    cr_assert_eq(nq_item_deliveries(item), 1);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").leased, 1);
+    fake_broker_disconnect_after(rig.broker, 1);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(faults, a_requeue_whose_answer_is_lost_is_ok)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 1);
+    cr_assert_eq(nq_requeue(rig.client, &item, NULL), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").ready, 1);
+    rig_end(&rig);
+}
+
+Test(faults, held_items_stay_held_over_a_reconnect)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 1);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").leased, 1);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(faults, another_store_ends_leases_and_unanswered_puts)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    fake_broker_change_store(rig.broker);
+    fake_broker_disconnect(rig.broker);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_LEASE_LOST);
+    cr_assert_null(item);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 1);
+    rig_end(&rig);
+}
+
+static void *change_store(void *argument)
+{
+    struct rig *rig = argument;
+    while (fake_broker_counts(rig->broker, "q").puts < 2) {
+    }
+    fake_broker_change_store(rig->broker);
+    fake_broker_disconnect(rig->broker);
+    return NULL;
+}
+
+Test(faults, a_put_that_was_on_its_way_to_another_store_has_an_unknown_outcome)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    fake_broker_drop_answers(rig.broker, 1);
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, change_store, &rig), 0);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OUTCOME_UNKNOWN);
+    (void)pthread_join(thread, NULL);
+    rig_end(&rig);
+}
+
+Test(faults, a_silent_broker_is_unreachable_and_a_put_to_it_unknown)
+{
+    struct rig rig = rig_make_with(300);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OUTCOME_UNKNOWN);
+    struct nq_queue_stats stats;
+    cr_assert_eq(nq_stat(rig.client, "q", &stats), NQ_UNREACHABLE);
+    fake_broker_pause(rig.broker, false);
+    cr_assert_eq(rig_put(&rig, "q", "c"), NQ_OK); // on a new stream
+    rig_end(&rig);
+}
+
+Test(faults, a_forgotten_session_is_opened_anew_and_waiting_gets_go_on)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    fake_broker_forget_sessions(rig.broker);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").hellos, 2);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
+
+static bool two_renews(const struct fake_counts *counts)
+{
+    return counts->renews >= 2;
+}
+
+Test(faults, the_keeper_renews_short_leases_by_itself)
+{
+    struct rig rig = rig_make();
+    fake_broker_set_lease_ms(rig.broker, 150);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    nq_stat(rig.client, "q", &(struct nq_queue_stats){0}); // a step in which the keeper is told
+    cr_assert(rig_wait(&rig, "q", two_renews));            // and the application does nothing
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}

@@ -1,0 +1,257 @@
+// The producer and the consumer handle.
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "test_client_fixture.h"
+
+static enum nq_status produce(struct nq_producer *producer, int from, int count)
+{
+    enum nq_status status = NQ_OK;
+    for (int i = from; status == NQ_OK && i < from + count; i++) {
+        char text[16];
+        struct nq_body body = {.data = text, .len = (size_t)snprintf(text, sizeof text, "%d", i)};
+        status = nq_producer_put(producer, &body);
+    }
+    return status;
+}
+
+static void fill_queue(struct rig *rig, int count)
+{
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig->client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, count), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+}
+
+Test(producer, gathers_and_confirms)
+{
+    struct rig rig = rig_make();
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_confirmed(producer), 5000);
+    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_null(producer);
+    struct fake_counts counts = fake_broker_counts(rig.broker, "q");
+    cr_assert_eq(counts.puts, 5000);
+    cr_assert_lt(counts.frames, 1000); // many items to a frame
+    rig_end(&rig);
+}
+
+Test(producer, keeps_the_first_failure_and_its_item)
+{
+    struct rig rig = rig_make();
+    fake_broker_set_maxsize(rig.broker, "q", 1234);
+    struct nq_producer *producer;
+    struct nq_producer_options options;
+    nq_producer_options_init(&options);
+    options.put_wait_ms = 0;
+    options.window_items = 300;
+    cr_assert_eq(nq_producer_open(rig.client, "q", &options, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 5000), NQ_FULL);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_FULL);
+    const struct nq_producer_failure *failure = nq_producer_failure(producer);
+    cr_assert_eq(failure->failed_index, 1234);
+    cr_assert_not(failure->outcome_unknown);
+    cr_assert_eq(nq_producer_confirmed(producer), 1234);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 1234);
+    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_FULL);
+    rig_end(&rig);
+}
+
+Test(producer, waits_out_a_busy_broker)
+{
+    struct rig rig = rig_make();
+    fake_broker_refuse_puts(rig.broker, NQ_BUSY, 5);
+    fill_queue(&rig, 3000);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 3000);
+    rig_end(&rig);
+}
+
+Test(producer, lost_answers_and_a_reconnect_store_each_item_once)
+{
+    struct rig rig = rig_make();
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 1000), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 2);
+    cr_assert_eq(produce(producer, 1000, 9000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, 8000), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 10000);
+    struct nq_item *items[200];
+    size_t count;
+    cr_assert_eq(nq_get_many(rig.client, "q", 200, NULL, items, &count), NQ_OK);
+    for (size_t i = 0; i < count; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof text, "%zu", i);
+        cr_assert(item_is(items[i], text)); // in order
+        nq_item_destroy(&items[i]);
+    }
+    rig_end(&rig);
+}
+
+Test(producer, headers_of_some_items)
+{
+    struct rig rig = rig_make();
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
+    struct nq_header_field header = {"k", "v", 1};
+    struct nq_body with = {.data = "w", .len = 1, .headers = &header, .headers_count = 1};
+    cr_assert_eq(produce(producer, 0, 3), NQ_OK);
+    cr_assert_eq(nq_producer_put(producer, &with), NQ_OK);
+    cr_assert_eq(produce(producer, 4, 3), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    struct nq_item *items[10];
+    size_t count = 0;
+    cr_assert_eq(nq_get_many(rig.client, "q", 10, NULL, items, &count), NQ_OK);
+    cr_assert_eq(count, 7);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(nq_item_headers_count(items[i]), i == 3 ? 1 : 0);
+    }
+    cr_assert_eq(nq_task_done_many(rig.client, items, count, NULL), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(producer, flush_times_out_and_close_calls_back)
+{
+    struct rig rig = rig_make();
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    cr_assert_eq(produce(producer, 1, 10), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 20), NQ_TIMED_OUT);
+    fake_broker_pause(rig.broker, false);
+    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(consumer, hands_out_in_order_and_confirms_dones)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 3000);
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
+    struct nq_item *item;
+    for (uint64_t i = 1; i <= 3000; i++) {
+        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_item_seq(item), i);
+        cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    }
+    cr_assert_eq(nq_consumer_get(consumer, 0, &item), NQ_EMPTY);
+    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_confirmed(consumer), 3000);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    struct fake_counts counts = fake_broker_counts(rig.broker, "q");
+    cr_assert_eq(counts.done, 3000);
+    cr_assert_lt(counts.gets, 300); // prefetch has grown
+    rig_end(&rig);
+}
+
+Test(consumer, prefetch_stays_zero_on_a_bounded_queue)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 20);
+    fake_broker_set_maxsize(rig.broker, "q", 100);
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
+    struct nq_item *item;
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_leq(fake_broker_counts(rig.broker, "q").leased, 2); // this one, and the one whose done is on its way
+        cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    }
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").ready, 10);
+    rig_end(&rig);
+}
+
+Test(consumer, never_asks_for_more_than_max_items)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 100);
+    struct nq_consumer_options options;
+    nq_consumer_options_init(&options);
+    options.prefetch = 50;
+    options.max_items = 7;
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_item *item;
+    for (int i = 0; i < 7; i++) {
+        cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    }
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_EMPTY);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    struct fake_counts counts = fake_broker_counts(rig.broker, "q");
+    cr_assert_eq(counts.done, 7);
+    cr_assert_eq(counts.ready, 93);
+    cr_assert_eq(counts.requeues, 0);
+    rig_end(&rig);
+}
+
+static bool all_but_one_ready(const struct fake_counts *counts)
+{
+    return counts->ready == 99 && counts->leased == 1;
+}
+
+Test(consumer, close_gives_back_what_was_prefetched)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 100);
+    struct nq_consumer_options options;
+    nq_consumer_options_init(&options);
+    options.prefetch = 50;
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert(rig_wait(&rig, "q", all_but_one_ready));
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK); // still ours
+    rig_end(&rig);
+}
+
+Test(consumer, requeue_and_lost_leases_are_told_apart)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 2);
+    struct nq_consumer *consumer;
+    struct nq_consumer_options options;
+    nq_consumer_options_init(&options);
+    options.prefetch = 0;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    struct nq_requeue_options failed = {.failed = true};
+    cr_assert_eq(nq_consumer_requeue(consumer, &item, &failed), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    cr_assert_eq(nq_item_failures(item), 1);
+    fake_broker_change_store(rig.broker);
+    fake_broker_disconnect(rig.broker);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_lost(consumer), 1);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(consumer, shut_down_and_interrupted)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 1);
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    nq_interrupt(rig.client);
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_INTERRUPTED);
+    cr_assert_eq(nq_shutdown(rig.client, "q", false, NULL), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_SHUT_DOWN);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    rig_end(&rig);
+}

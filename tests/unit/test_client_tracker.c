@@ -1,0 +1,325 @@
+// The tracker and its streams, in virtual time.
+#include <criterion/criterion.h>
+
+#include "stream.h"
+#include "tracker.h"
+
+static uint64_t next_random = 7000;
+
+static uint64_t fake_random(void)
+{
+    return next_random++;
+}
+
+struct end {
+    int count;
+    enum nq_status status;
+    uint64_t accepted;
+};
+
+static void ended(struct request *request, const struct outcome *outcome)
+{
+    struct end *end = request->user;
+    end->count++;
+    end->status = outcome->status;
+    end->accepted = request->accepted;
+}
+
+static struct nq_bytes bodies[100];
+
+static struct request *add(struct tracker *t, enum wire_op op, struct end *end, uint64_t now_ms)
+{
+    struct request *request = request_create(op);
+    request->ended = ended;
+    request->user = end;
+    *end = (struct end){0};
+    tracker_add(t, request, now_ms);
+    return request;
+}
+
+static struct request *add_put(struct tracker *t, struct stream *stream, size_t count, uint64_t wait_ms, struct end *end,
+                               uint64_t now_ms)
+{
+    struct request *request = request_create(WIRE_PUT);
+    request->ended = ended;
+    request->user = end;
+    request->stream = stream;
+    request->wait_ms = wait_ms;
+    request->wire.as.put = (struct wire_put){.bodies = bodies, .count = count, .wait_ms = wait_ms};
+    *end = (struct end){0};
+    tracker_add(t, request, now_ms);
+    return request;
+}
+
+static void send_all(struct tracker *t, uint64_t now_ms)
+{
+    while (t->unsent.first != NULL) {
+        tracker_before_send(t->unsent.first, now_ms);
+        tracker_sent(t, t->unsent.first);
+    }
+}
+
+static void reply_put(struct tracker *t, uint64_t id, enum nq_status status, uint64_t accepted, uint64_t last_number,
+                      uint64_t now_ms)
+{
+    struct wire_reply reply = {.id = id, .status = status, .result = WIRE_PUT};
+    reply.as.put.accepted = accepted;
+    reply.as.put.last_number = last_number;
+    tracker_reply(t, &reply, NULL, now_ms);
+}
+
+static uint64_t first_number(const struct request *request)
+{
+    return request->wire.as.put.first_number;
+}
+
+Test(tracker, finds_many_requests_by_id)
+{
+    struct tracker t;
+    cr_assert(tracker_init(&t, fake_random));
+    static struct end ends[1000];
+    for (int i = 0; i < 1000; i++) {
+        add(&t, WIRE_STAT, &ends[i], 0);
+    }
+    for (uint64_t id = 1; id <= 1000; id++) {
+        cr_assert_eq(tracker_find(&t, id)->wire.id, id);
+    }
+    cr_assert_null(tracker_find(&t, 1001));
+    tracker_fini(&t);
+}
+
+Test(tracker, gives_up_after_the_time_without_a_broker)
+{
+    struct tracker t;
+    struct end put, stat, unsent;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    add_put(&t, &s, 1, 0, &put, 1000);
+    add(&t, WIRE_STAT, &stat, 1000);
+    send_all(&t, 1000);
+    add(&t, WIRE_TASK_DONE, &unsent, 1200);
+    cr_assert_eq(tracker_next_deadline_ms(&t, 500, 100), 1100);
+    tracker_run(&t, 1099, 500, 100);
+    cr_assert_eq(put.count + stat.count + unsent.count, 0);
+    tracker_run(&t, 1100, 500, 100);
+    cr_assert_eq(put.status, NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(stat.status, NQ_UNREACHABLE);
+    cr_assert_eq(unsent.count, 0);
+    tracker_run(&t, 1300, 500, 100);
+    cr_assert_eq(unsent.status, NQ_UNREACHABLE); // never sent: nothing happened
+    tracker_fini(&t);
+}
+
+Test(tracker, resends_after_a_reconnect_in_the_old_order_with_the_old_ids)
+{
+    struct tracker t;
+    struct end e[4];
+    cr_assert(tracker_init(&t, fake_random));
+    struct request *get = add(&t, WIRE_GET, &e[0], 0);
+    struct request *purge = add(&t, WIRE_PURGE, &e[1], 0);
+    struct request *join = add(&t, WIRE_JOIN, &e[2], 0);
+    uint64_t get_id = get->wire.id;
+    (void)purge;
+    send_all(&t, 0);
+    struct request *stat = add(&t, WIRE_STAT, &e[3], 0);
+    uint64_t ids[4];
+    cr_assert_eq(tracker_waiting_gets(&t, ids, 4), 1);
+    cr_assert_eq(ids[0], get_id);
+    tracker_reconnected(&t, TRACKER_RESUMED, 10);
+    cr_assert_eq(e[1].status, NQ_OUTCOME_UNKNOWN); // a purge is not repeated
+    cr_assert_eq(t.unsent.first, get);
+    cr_assert_eq(get->wire.id, get_id);
+    cr_assert(get->resent);
+    cr_assert_eq(get->next, join);
+    cr_assert_eq(join->next, stat);
+    cr_assert_not(stat->resent);
+    tracker_fini(&t);
+}
+
+Test(tracker, sends_the_remaining_wait_on_a_resend)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct request *get = request_create(WIRE_GET);
+    get->ended = ended;
+    get->user = &e;
+    get->wait_ms = 1000;
+    tracker_add(&t, get, 0);
+    tracker_before_send(get, 5000); // the wait begins when it is sent first
+    cr_assert_eq(get->wire.as.get.wait_ms, 1000);
+    tracker_sent(&t, get);
+    tracker_reconnected(&t, TRACKER_NEW_SESSION, 5400);
+    tracker_before_send(get, 5400);
+    cr_assert_eq(get->wire.as.get.wait_ms, 600);
+    tracker_before_send(get, 9000);
+    cr_assert_eq(get->wire.as.get.wait_ms, 0);
+    tracker_fini(&t);
+}
+
+Test(tracker, another_store_ends_puts_and_leases_and_restarts_gets)
+{
+    struct tracker t;
+    struct end put, later, done, get;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    uint64_t number = s.number;
+    add_put(&t, &s, 3, 0, &put, 0);
+    add(&t, WIRE_TASK_DONE, &done, 0);
+    struct request *g = add(&t, WIRE_GET, &get, 0);
+    uint64_t get_id = g->wire.id;
+    send_all(&t, 0);
+    struct request *unsent = add_put(&t, &s, 2, 0, &later, 0);
+    tracker_reconnected(&t, TRACKER_NEW_STORE, 10);
+    cr_assert_eq(put.status, NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(done.status, NQ_LEASE_LOST);
+    cr_assert_eq(get.count, 0);
+    cr_assert_neq(g->wire.id, get_id);
+    cr_assert_eq(later.count, 0); // was never sent: goes to the new store on a new stream
+    cr_assert_eq(unsent->state, REQUEST_UNSENT);
+    cr_assert_eq(first_number(unsent), 1);
+    cr_assert_neq(unsent->wire.as.put.stream, number);
+    tracker_fini(&t);
+}
+
+Test(tracker, abandoned_requests_vanish_at_a_reconnect)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct request *get = add(&t, WIRE_GET, &e, 0);
+    send_all(&t, 0);
+    get->abandoned = true;
+    uint64_t ids[1];
+    cr_assert_eq(tracker_waiting_gets(&t, ids, 1), 0);
+    tracker_reconnected(&t, TRACKER_RESUMED, 0);
+    cr_assert_eq(t.count, 0);
+    tracker_fini(&t);
+}
+
+Test(stream, numbers_items_from_one)
+{
+    struct tracker t;
+    struct end e[2];
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    cr_assert_eq(first_number(add_put(&t, &s, 5, 0, &e[0], 0)), 1);
+    cr_assert_eq(first_number(add_put(&t, &s, 2, 0, &e[1], 0)), 6);
+    cr_assert_eq(s.next_number, 8);
+    tracker_fini(&t);
+}
+
+Test(stream, a_refusal_renumbers_what_was_behind_it)
+{
+    struct tracker t;
+    struct end a, b, c;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    uint64_t a_id = add_put(&t, &s, 5, 0, &a, 0)->wire.id;
+    struct request *rb = add_put(&t, &s, 2, 0, &b, 0);
+    uint64_t b_id = rb->wire.id;
+    send_all(&t, 0);
+    reply_put(&t, a_id, NQ_FULL, 3, 3, 1);
+    cr_assert_eq(a.status, NQ_FULL);
+    cr_assert_eq(a.accepted, 3);
+    struct request *rc = add_put(&t, &s, 1, 0, &c, 1); // comes while the stream is out of order
+    cr_assert_eq(rc->state, REQUEST_HELD);
+    tracker_run(&t, 1, 1, 1000);
+    cr_assert_eq(rb->state, REQUEST_SENT); // its answer is still to come
+    reply_put(&t, b_id, NQ_OUT_OF_SEQUENCE, 0, 3, 2);
+    tracker_run(&t, 2, 2, 1000);
+    cr_assert_eq(rb->state, REQUEST_UNSENT);
+    cr_assert_eq(first_number(rb), 4);
+    cr_assert_neq(rb->wire.id, b_id);
+    cr_assert_eq(first_number(rc), 6);
+    cr_assert_eq(b.count + c.count, 0);
+    tracker_fini(&t);
+}
+
+Test(stream, busy_is_tried_again_until_the_deadline)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *r = add_put(&t, &s, 4, 100, &e, 0);
+    send_all(&t, 0);
+    reply_put(&t, r->wire.id, NQ_BUSY, 1, 1, 10);
+    tracker_run(&t, 10, 10, 1000);
+    cr_assert_eq(r->state, REQUEST_HELD);
+    uint64_t at_ms = tracker_next_deadline_ms(&t, 10, 1000);
+    cr_assert_eq(at_ms, 10 + STREAM_BACKOFF_FIRST_MS);
+    tracker_run(&t, at_ms, 10, 1000);
+    cr_assert_eq(r->state, REQUEST_UNSENT);
+    cr_assert_eq(first_number(r), 2);
+    cr_assert_eq(r->wire.as.put.count, 3);
+    send_all(&t, at_ms);
+    cr_assert_eq(r->wire.as.put.wait_ms, 100 - at_ms);
+    reply_put(&t, r->wire.id, NQ_BUSY, 0, 1, 120);
+    cr_assert_eq(e.status, NQ_BUSY);
+    cr_assert_eq(e.accepted, 1);
+    tracker_fini(&t);
+}
+
+Test(stream, an_unknown_stream_is_begun_anew_when_the_put_was_sent_once)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *r = add_put(&t, &s, 4, 0, &e, 0);
+    r->wire.as.put.first_number = 50;
+    s.next_number = 54;
+    uint64_t number = s.number;
+    send_all(&t, 0);
+    reply_put(&t, r->wire.id, NQ_STREAM_UNKNOWN, 0, 0, 1);
+    tracker_run(&t, 1, 1, 1000);
+    cr_assert_eq(e.count, 0);
+    cr_assert_eq(first_number(r), 1);
+    cr_assert_neq(r->wire.as.put.stream, number);
+    tracker_fini(&t);
+}
+
+Test(stream, an_unknown_stream_after_a_resend_is_an_unknown_outcome)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *r = add_put(&t, &s, 4, 0, &e, 0);
+    uint64_t id = r->wire.id;
+    send_all(&t, 0);
+    tracker_reconnected(&t, TRACKER_NEW_SESSION, 1);
+    send_all(&t, 1);
+    reply_put(&t, id, NQ_STREAM_UNKNOWN, 0, 0, 1);
+    cr_assert_eq(e.status, NQ_OUTCOME_UNKNOWN);
+    tracker_fini(&t);
+}
+
+Test(stream, of_a_producer_ends_all_runs_behind_a_refusal)
+{
+    struct tracker t;
+    struct end a, b, c;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, true);
+    uint64_t a_id = add_put(&t, &s, 5, 0, &a, 0)->wire.id;
+    uint64_t b_id = add_put(&t, &s, 5, 0, &b, 0)->wire.id;
+    send_all(&t, 0);
+    add_put(&t, &s, 5, 0, &c, 0);
+    reply_put(&t, a_id, NQ_SHUT_DOWN, 1, 1, 1);
+    reply_put(&t, b_id, NQ_OUT_OF_SEQUENCE, 0, 1, 1);
+    tracker_run(&t, 1, 1, 1000);
+    cr_assert_eq(a.status, NQ_SHUT_DOWN);
+    cr_assert_eq(b.status, NQ_OUT_OF_SEQUENCE);
+    cr_assert_eq(c.status, NQ_OUT_OF_SEQUENCE);
+    cr_assert_eq(t.count, 0);
+    tracker_fini(&t);
+}

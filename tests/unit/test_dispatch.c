@@ -1,0 +1,200 @@
+// Requests that may wait: order, continuation, limits.
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_rig.h"
+
+static struct rig rig;
+
+static void start(void)
+{
+    rig_init(&rig);
+    rig_start(&rig);
+}
+
+static void end(void)
+{
+    rig_fini(&rig);
+}
+
+TestSuite(dispatch, .init = start, .fini = end);
+
+#define FOREVER UINT64_MAX
+
+static void put(uint64_t session_no, uint64_t request_id, uint64_t stream, uint64_t first, size_t count, uint64_t wait_ms)
+{
+    struct engine_bytes bodies[16];
+    for (size_t i = 0; i < count; i++) {
+        bodies[i] = rig_keep(&rig, "abcd", 4);
+    }
+    const void *kept = rig_keep(&rig, bodies, count * sizeof(*bodies)).data;
+    const struct dispatch_put command = {
+        .session_no = session_no,
+        .request_id = request_id,
+        .put = {.session_no = session_no, .stream = stream, .first_number = first, .bodies = kept, .count = count},
+        .wait_ms = wait_ms};
+    dispatch_put(rig.dispatch, rig.now_ms, rig_text("q"), &command);
+}
+
+static void get(uint64_t session_no, uint64_t request_id, uint32_t max, uint64_t wait_ms)
+{
+    const struct dispatch_get command = {
+        .session_no = session_no, .request_id = request_id, .max_items = max, .max_bytes = UINT64_MAX, .wait_ms = wait_ms};
+    dispatch_get(rig.dispatch, rig.now_ms, rig_text("q"), &command);
+}
+
+static void run(void)
+{
+    dispatch_run(rig.dispatch, rig.now_ms);
+}
+
+// The ids of the requests answered since the last call, as text: "1:OK 2:FULL".
+static const char *answers(void)
+{
+    static const char *const statuses[] = {"OK", "FULL", "EMPTY", "SHUT_DOWN", "NO_SUCH_QUEUE", "TOO_LARGE", "OUT_OF_SEQUENCE"};
+    static const char *const ends[] = {"", "BUSY", "TIMED_OUT", "CANCELLED"};
+    static char text[512];
+    size_t count;
+    struct dispatch_answer *list = dispatch_take_answers(rig.dispatch, &count);
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(text);
+        const char *status = list[i].end == DISPATCH_END_ENGINE ? statuses[list[i].status] : ends[list[i].end];
+        snprintf(text + len, sizeof(text) - len, "%s%u:%s", len == 0 ? "" : " ", (unsigned)list[i].request_id, status);
+        engine_grant_clear(&list[i].grant);
+    }
+    return text;
+}
+
+static struct queue *bounded(uint64_t maxsize)
+{
+    return rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_MAXSIZE, .maxsize = maxsize});
+}
+
+Test(dispatch, blocking_puts_go_in_in_the_order_of_arrival)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = bounded(2);
+    put(session, 1, 0, 1, 2, 0);
+    put(session, 2, 0, 1, 2, FOREVER);
+    put(session, 3, 0, 1, 1, FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "1:OK");
+    get(session, 4, 1, 0);
+    run();
+    cr_assert_str_eq(answers(), "4:OK");
+    put(session, 5, 0, 1, 1, 0);
+    run();
+    cr_assert_str_eq(answers(), "5:FULL", "nobody overtakes");
+    cr_assert_eq(queue_ready(queue), 2u, "the first parked one is in half");
+    get(session, 6, 2, 0);
+    run();
+    cr_assert_str_eq(answers(), "6:OK 2:OK 3:OK");
+    cr_assert_eq(dispatch_parked_bytes(rig.dispatch), 0u);
+}
+
+Test(dispatch, a_nonblocking_put_behind_waiters_is_full_even_with_room)
+{
+    uint64_t session = rig_session(&rig, 1);
+    bounded(4);
+    put(session, 1, 0, 1, 3, 0);
+    const void *bodies = rig_keep(&rig, (struct engine_bytes[]){{1, (const uint8_t *)"a"}, {1, (const uint8_t *)"b"}},
+                                  2 * sizeof(struct engine_bytes)).data;
+    const struct dispatch_put atomic = {
+        .session_no = session, .request_id = 2, .put = {.bodies = bodies, .count = 2, .atomic = true}, .wait_ms = 50};
+    dispatch_put(rig.dispatch, rig.now_ms, rig_text("q"), &atomic);
+    put(session, 3, 0, 1, 1, 0);
+    put(session, 4, 0, 1, 1, FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "1:OK 3:FULL");
+    rig_tick(&rig, 50);
+    cr_assert_str_eq(answers(), "2:FULL 4:OK", "the one behind it fits");
+}
+
+Test(dispatch, a_stream_goes_on_behind_its_parked_run)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = bounded(1);
+    put(session, 1, 77, 1, 3, FOREVER);
+    put(session, 2, 77, 4, 1, FOREVER);
+    put(session, 3, 77, 5, 1, 0);
+    put(session, 4, 77, 9, 1, FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "3:FULL 4:OUT_OF_SEQUENCE");
+    for (uint64_t id = 10; id < 14; id++) {
+        get(session, id, 1, 0);
+        run();
+    }
+    cr_assert_str_eq(answers(), "10:OK 11:OK 1:OK 12:OK 2:OK 13:OK");
+    cr_assert_eq(queue->record.puts, 4u);
+    cr_assert_eq(engine_stream_last(rig.engine, queue, 77), 4u);
+}
+
+Test(dispatch, a_run_renumbered_after_a_timeout_parks_behind_the_first_one)
+{
+    uint64_t session = rig_session(&rig, 1);
+    bounded(1);
+    put(session, 1, 77, 1, 2, FOREVER);
+    put(session, 2, 77, 3, 1, 10);
+    rig_tick(&rig, 10);
+    cr_assert_str_eq(answers(), "2:FULL");
+    put(session, 3, 77, 3, 1, FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "");
+}
+
+Test(dispatch, a_refused_run_refuses_what_was_pipelined_behind_it)
+{
+    uint64_t session = rig_session(&rig, 1);
+    bounded(1);
+    put(session, 1, 77, 1, 1, 0);
+    put(session, 2, 77, 2, 1, 10);
+    put(session, 3, 77, 3, 1, FOREVER);
+    rig_tick(&rig, 10);
+    cr_assert_str_eq(answers(), "1:OK 2:FULL 3:OUT_OF_SEQUENCE");
+}
+
+Test(dispatch, parked_bytes_are_limited)
+{
+    rig.limits = (struct dispatch_config){.waiters_per_session_max = 3, .parked_bytes_per_session_max = 100, .parked_bytes_max = 150};
+    dispatch_destroy(&rig.dispatch);
+    engine_destroy(&rig.engine);
+    rig_start(&rig);
+    uint64_t a = rig_session(&rig, 1);
+    uint64_t b = rig_session(&rig, 2);
+    bounded(1);
+    put(a, 1, 0, 1, 1, 0);
+    put(a, 2, 0, 1, 2, FOREVER); // 2 * (4 + 32) = 72
+    put(a, 3, 0, 1, 1, FOREVER);
+    put(b, 4, 0, 1, 2, FOREVER);
+    put(b, 5, 0, 1, 1, FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "1:OK 3:BUSY 5:BUSY");
+    cr_assert_eq(dispatch_parked_bytes(rig.dispatch), 144u);
+    for (uint64_t id = 10; id < 13; id++) {
+        dispatch_join(rig.dispatch, rig.now_ms, a, id, rig_text("q"), 100);
+    }
+    cr_assert_str_eq(answers(), "12:BUSY");
+}
+
+Test(dispatch, bodies_of_parked_puts_live_until_durable)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = bounded(1);
+    put(session, 1, 0, 1, 2, FOREVER);
+    run();
+    rig_seal(&rig, false);
+    get(session, 2, 1, 0);
+    run();
+    rig_land(&rig); // frees what the request came in
+    struct engine_bytes body;
+    struct engine_bytes headers;
+    cr_assert(engine_recent_item(queue, 2, &body, &headers));
+    cr_assert_arr_eq(body.data, "abcd", 4);
+    rig_commit(&rig);
+    struct store_item item;
+    cr_assert_eq(store_read(rig.store, queue->record.queue_id, 2, &item), NQ_OK);
+    cr_assert_arr_eq(item.body.data, "abcd", 4);
+    answers();
+}

@@ -1,0 +1,204 @@
+// Purge, delete, shutdown, temporary queues: what is gone is gone at once, and its space follows.
+#include <criterion/criterion.h>
+
+#include "engine_rig.h"
+
+static struct rig rig;
+
+static void start(void)
+{
+    rig_init(&rig);
+    rig_start(&rig);
+}
+
+static void end(void)
+{
+    rig_fini(&rig);
+}
+
+TestSuite(gone, .init = start, .fini = end);
+
+static void get_many(struct queue *queue, uint64_t session, uint64_t get_id, uint32_t max)
+{
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, get_id, max, &grant), ENGINE_OK);
+    engine_grant_clear(&grant);
+}
+
+// 3 leased, 1 returned, 1 delayed by a requeue, the rest fresh.
+static struct queue *mixed(uint64_t session, size_t fresh)
+{
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 5 + fresh);
+    get_many(queue, session, 1, 5);
+    struct engine_token returned = rig_token(&rig, session, 2, 1);
+    struct engine_token delayed = rig_token(&rig, session, 4, 1);
+    engine_requeue(rig.engine, rig.now_ms, queue, &returned, &(struct engine_requeue){0});
+    engine_requeue(rig.engine, rig.now_ms, queue, &delayed, &(struct engine_requeue){.delay_ms = 1000});
+    return queue;
+}
+
+Test(gone, purge_leaves_what_is_leased)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = mixed(session, 9000);
+    cr_assert_eq(engine_purge(rig.engine, rig.now_ms, queue), 9002u);
+    cr_assert_eq(queue_ready(queue), 0u);
+    cr_assert_eq(queue_unfinished(queue), 3u);
+    cr_assert_eq(engine_queue_ready_bytes(queue), 0u);
+    cr_assert_eq(rig_put(&rig, queue, 0, 1, 1), ENGINE_OK);
+    cr_assert_eq(queue_ready(queue), 1u);
+    rig_settle(&rig);
+    cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)4);
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    cr_assert_eq(queue_unfinished(queue), 1u);
+    cr_assert_eq(queue->record.purged, 9005u);
+    rig_settle(&rig);
+    cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)1);
+    rig_tick(&rig, 2000);
+    cr_assert_eq(queue_ready(queue), 1u, "the purged delayed one does not come back");
+}
+
+Test(gone, reclaiming_goes_on_after_a_crash)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = mixed(session, 9000);
+    rig_commit(&rig);
+    engine_purge(rig.engine, rig.now_ms, queue);
+    rig_commit(&rig);
+    rig_restart(&rig, false);
+    queue = rig_queue(&rig, "q");
+    cr_assert_eq(queue_ready(queue), 0u);
+    cr_assert_eq(queue->leased, 3u);
+    rig_settle(&rig);
+    cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)3);
+}
+
+Test(gone, two_purges_before_anything_is_reclaimed)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 9000);
+    engine_purge(rig.engine, rig.now_ms, queue);
+    rig_put(&rig, queue, 0, 1, 5);
+    get_many(queue, session, 1, 2);
+    engine_purge(rig.engine, rig.now_ms, queue);
+    rig_put(&rig, queue, 0, 1, 1);
+    rig_settle(&rig);
+    cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)3);
+}
+
+Test(gone, delete_removes_everything)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = mixed(session, 9000);
+    rig_put(&rig, queue, session, 1, 2);
+    uint64_t queue_id = queue->record.queue_id;
+    rig_commit(&rig);
+    cr_assert_eq(engine_delete(rig.engine, rig.now_ms, queue), 9007u);
+    cr_assert_null(engine_queue_find(rig.engine, rig_text("q")));
+    cr_assert_null(engine_queue_by_id(rig.engine, queue_id));
+    cr_assert(engine_queue_id_was_used(rig.engine, queue_id));
+    struct queue *again = rig_queue(&rig, "q");
+    cr_assert_neq(again->record.queue_id, queue_id);
+    rig_settle(&rig);
+    cr_assert_eq(rig_stored_items(&rig, queue_id), (size_t)0);
+    cr_assert_eq(engine_session_leases(rig.engine, session), (size_t)0);
+    rig_restart(&rig, false);
+    cr_assert_eq(engine_queue_count(rig.engine), (size_t)1);
+}
+
+Test(gone, shutdown_drains)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = mixed(session, 0);
+    struct engine_grant grant;
+    engine_shutdown(rig.engine, rig.now_ms, queue, false);
+    cr_assert_eq(rig_put(&rig, queue, 0, 1, 1), ENGINE_SHUT_DOWN);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 2), 2u);
+    cr_assert_eq(rig_get(&rig, queue, session, 3, 1, &grant), ENGINE_EMPTY, "one is delayed");
+    rig_tick(&rig, 1000);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 4), 4u);
+    cr_assert_eq(rig_get(&rig, queue, session, 5, 1, &grant), ENGINE_SHUT_DOWN);
+    struct engine_token token = rig_token(&rig, session, 1, 1);
+    engine_requeue(rig.engine, rig.now_ms, queue, &token, &(struct engine_requeue){0});
+    cr_assert_eq(rig_get_one(&rig, queue, session, 6), 1u, "one that comes back can be got");
+}
+
+Test(gone, immediate_shutdown_drops)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = mixed(session, 3);
+    struct engine_grant grant;
+    cr_assert_eq(engine_shutdown(rig.engine, rig.now_ms, queue, true), 5u);
+    cr_assert_eq(queue_unfinished(queue), 3u);
+    cr_assert_eq(rig_get(&rig, queue, session, 2, 1, &grant), ENGINE_SHUT_DOWN);
+    struct engine_token token = rig_token(&rig, session, 1, 1);
+    engine_requeue(rig.engine, rig.now_ms, queue, &token, &(struct engine_requeue){0});
+    cr_assert_eq(queue_unfinished(queue), 2u);
+    cr_assert_eq(queue->record.dropped, 6u);
+    engine_shutdown(rig.engine, rig.now_ms, queue, false);
+    cr_assert_eq(queue->record.state, QUEUE_SHUT_DOWN_AT_ONCE, "one way");
+    rig_restart(&rig, true);
+    cr_assert_eq(rig_queue(&rig, "q")->record.state, QUEUE_SHUT_DOWN_AT_ONCE);
+}
+
+Test(gone, temporary_goes_with_its_last_user)
+{
+    uint64_t a = rig_session(&rig, 1);
+    uint64_t b = rig_session(&rig, 2);
+    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_TEMPORARY, .temporary = true});
+    rig_put(&rig, queue, a, 1, 2);
+    rig_get_one(&rig, queue, b, 1);
+    engine_session_end(rig.engine, rig.now_ms, a, true);
+    cr_assert_not_null(engine_queue_find(rig.engine, rig_text("q")));
+    engine_session_end(rig.engine, rig.now_ms, b, true);
+    cr_assert_null(engine_queue_find(rig.engine, rig_text("q")));
+    rig_settle(&rig);
+}
+
+Test(gone, temporary_waits_for_its_users_after_a_restart)
+{
+    uint64_t a = rig_session(&rig, 1);
+    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_TEMPORARY, .temporary = true});
+    rig_put(&rig, queue, a, 1, 2);
+    rig_restart(&rig, true);
+    rig_tick(&rig, rig.config.orphan_ms - 1);
+    cr_assert_not_null(engine_queue_find(rig.engine, rig_text("q")));
+    rig_tick(&rig, 1);
+    cr_assert_null(engine_queue_find(rig.engine, rig_text("q")));
+}
+
+Test(gone, declare_compares_what_is_named)
+{
+    struct queue *queue;
+    bool created;
+    rig_queue(&rig, "q");
+    const struct engine_options first = {.given = ENGINE_OPTION_MAXSIZE | ENGINE_OPTION_DEAD_LETTER, .maxsize = 5};
+    const struct engine_options other = {.given = ENGINE_OPTION_MAXSIZE, .maxsize = 6};
+    const struct engine_options none = {.given = 0};
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &first, false, &queue, &created), ENGINE_OK, "born by use");
+    cr_assert(!created);
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &first, false, &queue, &created), ENGINE_OK);
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &none, false, &queue, &created), ENGINE_OK);
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &other, false, &queue, &created), ENGINE_DIFFERENT_OPTIONS);
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &other, true, &queue, &created), ENGINE_OK);
+    cr_assert_eq(queue->record.maxsize, 6u);
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("x"), &other, true, &queue, &created), ENGINE_NO_SUCH_QUEUE);
+}
+
+Test(gone, queues_are_listed_by_name)
+{
+    const char *names[] = {"b", "a", "c/1", "c"};
+    for (size_t i = 0; i < 4; i++) {
+        rig_queue(&rig, names[i]);
+    }
+    engine_delete(rig.engine, rig.now_ms, rig_queue(&rig, "b"));
+    struct queue *queue = engine_queue_after(rig.engine, rig_text(""));
+    cr_assert_eq(queue->record.name[0], 'a');
+    queue = engine_queue_after(rig.engine, rig_text("a"));
+    cr_assert(queue->record.name[0] == 'c' && queue->record.name_len == 1);
+    queue = engine_queue_after(rig.engine, rig_text("c"));
+    cr_assert_eq(queue->record.name_len, 3);
+    cr_assert_null(engine_queue_after(rig.engine, rig_text("c/1")));
+}

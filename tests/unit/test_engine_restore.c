@@ -1,0 +1,165 @@
+// Restarts: what a graceful stop keeps, what a crash loses.
+#include <criterion/criterion.h>
+
+#include "engine_rig.h"
+
+static struct rig rig;
+
+static void start(void)
+{
+    rig_init(&rig);
+    rig_start(&rig);
+}
+
+static void end(void)
+{
+    rig_fini(&rig);
+}
+
+TestSuite(restore, .init = start, .fini = end);
+
+Test(restore, nothing)
+{
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_LAZY);
+    rig_restart(&rig, false);
+    cr_assert_eq(engine_queue_count(rig.engine), (size_t)0);
+    rig_restart(&rig, true);
+    cr_assert_eq(engine_queue_count(rig.engine), (size_t)0);
+}
+
+Test(restore, graceful_keeps_leases_and_their_time)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 10);
+    struct engine_grant grant;
+    rig_get(&rig, queue, session, 1, 4, &grant);
+    engine_grant_clear(&grant);
+    engine_session_taken(rig.engine, session, 1, 2);
+    struct engine_token token = rig_token(&rig, session, 1, 1);
+    engine_requeue(rig.engine, rig.now_ms, queue, &token, &(struct engine_requeue){.failed = true});
+    rig_tick(&rig, 1000);
+    engine_session_renew(rig.engine, rig.now_ms, session);
+    rig_restart(&rig, true);
+    queue = rig_queue(&rig, "q");
+    cr_assert_eq(queue->leased, 3u);
+    cr_assert_eq(queue_ready(queue), 7u);
+    cr_assert_eq(engine_session_leases(rig.engine, session), (size_t)3);
+    cr_assert_eq(engine_next_deadline_ms(rig.engine), rig.now_ms + 60000);
+    rig_tick(&rig, 60000);
+    cr_assert_eq(queue_ready(queue), 10u);
+    cr_assert_eq(queue->record.failed, 2u, "one before, one of the three was reported taken");
+    uint64_t other = rig_session(&rig, 2);
+    rig_get(&rig, queue, other, 1, 10, &grant);
+    cr_assert(grant.items[0].redelivered && grant.items[0].failures == 1 && grant.items[0].delivery == 2);
+    cr_assert(!grant.items[4].redelivered, "a graceful stop redelivers nothing else");
+    engine_grant_clear(&grant);
+}
+
+Test(restore, crash_loses_what_was_not_flushed_and_says_so)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 4);
+    rig_get_one(&rig, queue, session, 1);
+    rig_commit(&rig);
+    rig_get_one(&rig, queue, session, 2);
+    rig_put(&rig, queue, 0, 5, 1);
+    rig_restart(&rig, false);
+    queue = rig_queue(&rig, "q");
+    cr_assert_eq(queue->record.next_seq, 5u);
+    cr_assert_eq(queue->leased, 1u);
+    struct engine_grant grant;
+    rig_get(&rig, queue, session, 3, 10, &grant);
+    cr_assert_eq(grant.count, (size_t)3);
+    cr_assert(grant.items[0].seq == 2 && grant.items[0].redelivered);
+    engine_grant_clear(&grant);
+}
+
+Test(restore, a_ready_item_leased_and_lost_in_a_crash_is_flagged)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    struct engine_bytes *kept = (struct engine_bytes *)(void *)(uintptr_t)rig_keep(&rig, &(struct engine_bytes){0}, sizeof(*kept)).data;
+    kept[0] = rig_keep(&rig, "x", 1);
+    struct engine_put_result result;
+    engine_put(rig.engine, rig.now_ms, queue, &(struct engine_put){.bodies = kept, .count = 1, .delay_ms = 10}, &result);
+    rig_put(&rig, queue, 0, 1, 1);
+    rig_get_one(&rig, queue, session, 1);
+    rig_tick(&rig, 10);
+    rig_commit(&rig);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 2), 1u);
+    rig_restart(&rig, false);
+    queue = rig_queue(&rig, "q");
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, 3, 1, &grant), ENGINE_OK);
+    cr_assert(grant.items[0].seq == 1 && grant.items[0].redelivered);
+    engine_grant_clear(&grant);
+}
+
+Test(restore, streams_expire_by_their_last_use_after_a_restart)
+{
+    uint64_t a = rig_session(&rig, 1);
+    uint64_t b = rig_session(&rig, 2);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, b, 1, 1);
+    rig_tick(&rig, 1000);
+    rig_put(&rig, queue, a, 1, 1);
+    rig_restart(&rig, true);
+    queue = rig_queue(&rig, "q");
+    rig_tick(&rig, rig.config.dedup_keep_ms - 1000);
+    cr_assert_eq(engine_stream_last(rig.engine, queue, 1000 + b), 0u);
+    cr_assert_eq(engine_stream_last(rig.engine, queue, 1000 + a), 1u);
+}
+
+Test(restore, numbers_are_never_used_again)
+{
+    struct queue *queue = rig_queue(&rig, "q");
+    uint64_t queue_id = queue->record.queue_id;
+    engine_delete(rig.engine, rig.now_ms, queue);
+    rig_settle(&rig);
+    rig_restart(&rig, false);
+    cr_assert(rig_queue(&rig, "q")->record.queue_id > queue_id);
+    cr_assert(engine_queue_id_was_used(rig.engine, queue_id));
+}
+
+Test(restore, pending_tells_whether_anybody_waits)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+    rig_put(&rig, queue, 0, 1, 1);
+    rig_commit(&rig);
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_NONE);
+    rig_get_one(&rig, queue, session, 1);
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_LAZY);
+    rig_commit(&rig);
+    bool gone;
+    struct engine_token token = rig_token(&rig, session, 1, 1);
+    engine_task_done(rig.engine, rig.now_ms, queue, &token, &gone);
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+}
+
+Test(restore, delayed_items_ahead_and_behind_the_cursor)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    struct engine_bytes *kept = (struct engine_bytes *)(void *)(uintptr_t)rig_keep(&rig, &(struct engine_bytes){0}, sizeof(*kept)).data;
+    kept[0] = rig_keep(&rig, "x", 1);
+    struct engine_put_result result;
+    engine_put(rig.engine, rig.now_ms, queue, &(struct engine_put){.bodies = kept, .count = 1, .delay_ms = 100}, &result);
+    rig_put(&rig, queue, 0, 1, 2);
+    engine_put(rig.engine, rig.now_ms, queue, &(struct engine_put){.bodies = kept, .count = 1, .delay_ms = 100}, &result);
+    rig_put(&rig, queue, 0, 3, 1);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 1), 2u);
+    rig_commit(&rig);
+    rig_restart(&rig, false);
+    queue = rig_queue(&rig, "q");
+    cr_assert_eq(queue_ready(queue), 2u);
+    cr_assert_eq(queue->delayed.count, (size_t)2);
+    cr_assert_eq(queue->put_delayed, 2u);
+    rig_tick(&rig, 100);
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        cr_assert_eq(rig_get_one(&rig, queue, session, 10 + seq), seq == 2 ? 3 : seq > 2 ? (seq < 5 ? seq + 1 : 0) : seq);
+    }
+}

@@ -1,0 +1,120 @@
+// Sessions: resume, answers given again.
+#include <criterion/criterion.h>
+
+#include "engine_rig.h"
+
+static struct rig rig;
+
+static void start(void)
+{
+    rig_init(&rig);
+    rig_start(&rig);
+}
+
+static void end(void)
+{
+    rig_fini(&rig);
+}
+
+TestSuite(session, .init = start, .fini = end);
+
+static void get_many(struct queue *queue, uint64_t session, uint64_t get_id, uint32_t max)
+{
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, get_id, max, &grant), ENGINE_OK);
+    engine_grant_clear(&grant);
+}
+
+Test(session, open_and_find)
+{
+    const uint8_t id[ENGINE_SESSION_ID_BYTES] = {0, 1};
+    const uint8_t token[ENGINE_RESUME_TOKEN_BYTES] = {0};
+    uint64_t no = rig_session(&rig, 1);
+    uint64_t other;
+    cr_assert_eq(engine_session_find(rig.engine, id), no);
+    cr_assert_eq(engine_session_open(rig.engine, rig.now_ms, id, token, &other), ENGINE_NO_SESSION);
+    cr_assert_eq(engine_session_token(rig.engine, no)[0], 7);
+    cr_assert_eq(engine_session_id(rig.engine, no)[1], 1);
+    engine_session_end(rig.engine, rig.now_ms, no, true);
+    cr_assert_eq(engine_session_find(rig.engine, id), 0u);
+    cr_assert_eq(engine_session_count(rig.engine), (size_t)0);
+}
+
+Test(session, resume_takes_back_the_answered_gets_that_are_not_named)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 6);
+    for (uint64_t get_id = 1; get_id <= 3; get_id++) {
+        get_many(queue, session, get_id, 2);
+    }
+    const uint64_t waiting[] = {3, 9};
+    const uint64_t held[] = {1};
+    engine_session_resume(rig.engine, rig.now_ms, session, waiting, 2, held, 1);
+    cr_assert_eq(queue->leased, 4u);
+    cr_assert_eq(queue->record.failed, 0u, "uncounted");
+    struct engine_grant grant;
+    cr_assert_eq(engine_session_grant(rig.engine, session, 3, &grant), ENGINE_OK);
+    cr_assert(grant.count == 2 && grant.items[0].seq == 5 && grant.items[1].seq == 6 && grant.highest_seq == 6);
+    engine_grant_clear(&grant);
+    cr_assert_eq(engine_session_grant(rig.engine, session, 2, &grant), ENGINE_EMPTY);
+    cr_assert_eq(engine_session_grant(rig.engine, session, 9, &grant), ENGINE_EMPTY);
+    engine_session_resume(rig.engine, rig.now_ms, session, NULL, 0, NULL, 0);
+    cr_assert_eq(queue->leased, 0u);
+}
+
+Test(session, the_same_answer_after_some_were_done_and_one_extended)
+{
+    bool gone;
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 4);
+    get_many(queue, session, 1, 4);
+    struct engine_token first = rig_token(&rig, session, 1, 1);
+    struct engine_token third = rig_token(&rig, session, 3, 1);
+    engine_task_done(rig.engine, rig.now_ms, queue, &first, &gone);
+    engine_extend(rig.engine, rig.now_ms, queue, &third, 0);
+    for (int restart = 0; restart < 2; restart++) {
+        struct engine_grant grant;
+        cr_assert_eq(engine_session_grant(rig.engine, session, 1, &grant), ENGINE_OK);
+        cr_assert(grant.count == 3 && grant.items[0].seq == 2 && grant.items[1].seq == 3 && grant.items[2].seq == 4);
+        engine_grant_clear(&grant);
+        rig_restart(&rig, true);
+        queue = rig_queue(&rig, "q");
+        session = 1;
+    }
+}
+
+Test(session, taken_reaches_extended_items)
+{
+    bool gone;
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 4);
+    get_many(queue, session, 1, 4);
+    struct engine_token second = rig_token(&rig, session, 2, 1);
+    engine_extend(rig.engine, rig.now_ms, queue, &second, 0);
+    for (uint64_t seq = 3; seq <= 4; seq++) {
+        struct engine_token token = rig_token(&rig, session, seq, 1);
+        engine_task_done(rig.engine, rig.now_ms, queue, &token, &gone);
+    }
+    engine_session_taken(rig.engine, session, 1, 2);
+    struct engine_token first = rig_token(&rig, session, 1, 1);
+    engine_task_done(rig.engine, rig.now_ms, queue, &first, &gone);
+    engine_session_taken(rig.engine, session, 1, 4);
+    engine_session_end(rig.engine, rig.now_ms, session, false);
+    cr_assert_eq(queue->record.failed, 1u);
+}
+
+Test(session, sessions_are_limited)
+{
+    rig.config.sessions_max = 1;
+    dispatch_destroy(&rig.dispatch);
+    engine_destroy(&rig.engine);
+    rig_start(&rig);
+    rig_session(&rig, 1);
+    const uint8_t id[ENGINE_SESSION_ID_BYTES] = {9};
+    const uint8_t token[ENGINE_RESUME_TOKEN_BYTES] = {0};
+    uint64_t no;
+    cr_assert_eq(engine_session_open(rig.engine, rig.now_ms, id, token, &no), ENGINE_LIMIT_REACHED);
+}

@@ -1,0 +1,99 @@
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "notify.h"
+#include "process.h"
+#include "random.h"
+#include "signals.h"
+
+Test(clock, starts_at_the_wall_clock)
+{
+    struct clock clock;
+    uint64_t before = clock_wall_ms();
+    clock_start(&clock, 0);
+    cr_assert_geq(clock_now_ms(&clock), before);
+    cr_assert_leq(clock_now_ms(&clock), clock_wall_ms() + 1000);
+}
+
+// A wall clock set back between two runs must not make stored leases last longer.
+Test(clock, never_starts_before_the_last_stored_time)
+{
+    struct clock clock;
+    uint64_t later = clock_wall_ms() + 3600 * 1000;
+    clock_start(&clock, later);
+    cr_assert_geq(clock_now_ms(&clock), later);
+    cr_assert_leq(clock_uptime_ms(&clock), 60 * 1000);
+}
+
+Test(random, fills_all_of_it_differently_each_time)
+{
+    unsigned char a[64] = {0};
+    unsigned char b[64] = {0};
+    cr_assert(random_fill(a, sizeof(a)));
+    cr_assert(random_fill(b, sizeof(b)));
+    cr_assert_neq(memcmp(a, b, sizeof(a)), 0);
+}
+
+Test(signals, are_read_from_a_descriptor)
+{
+    cr_assert(signals_block());
+    int fd = signals_open();
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(signals_read(fd), 0);
+    kill(getpid(), SIGTERM);
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+    cr_assert_eq(poll(&item, 1, 5000), 1);
+    cr_assert_eq(signals_read(fd), SIGTERM);
+    cr_assert_eq(signals_read(fd), 0);
+    close(fd);
+}
+
+Test(signals, that_mean_nothing_do_not_end_the_process)
+{
+    cr_assert(signals_block());
+    kill(getpid(), SIGPIPE);
+    kill(getpid(), SIGHUP);
+    kill(getpid(), SIGUSR1);
+}
+
+Test(notify, sends_the_state_to_the_service_manager)
+{
+    char dir[] = "/tmp/nq-notify-XXXXXX";
+    cr_assert_not_null(mkdtemp(dir));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    setenv("NOTIFY_SOCKET", address.sun_path, 1);
+    notify_service_manager("READY=1");
+    char got[32] = "";
+    cr_assert_eq(recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT), 7);
+    cr_assert_str_eq(got, "READY=1");
+    close(fd);
+    unlink(address.sun_path);
+    rmdir(dir);
+}
+
+Test(notify, does_nothing_where_nobody_asked)
+{
+    unsetenv("NOTIFY_SOCKET");
+    notify_service_manager("READY=1");
+}
+
+Test(process, gives_up_privileges_and_keeps_files_to_itself)
+{
+    process_harden();
+    cr_assert_eq(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
+    cr_assert_eq(umask(0), 077);
+    cr_assert_gt(process_raise_descriptors(), 0);
+}

@@ -1,0 +1,116 @@
+// Starts on a store that another broker has left, cleanly or not.
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "service_fixture.h"
+
+static struct fixture *restart(struct fixture *before, uint64_t pause_ms)
+{
+    uint64_t now_ms = before->now_ms;
+    struct fixture *after = fixture_create_on(fixture_destroy_but_store(before));
+    after->now_ms = after->now_ms > now_ms + pause_ms ? after->now_ms : now_ms + pause_ms;
+    return after;
+}
+
+// As a graceful stop: the last commit says so.
+static void commit_cleanly(struct fixture *self)
+{
+    struct store_error error;
+    fixture_commit(self);
+    const struct changes *changes = groups_seal(&self->service.groups, self->now_ms, true);
+    cr_assert_eq(store_commit(self->store, changes, &error), NQ_OK);
+    groups_landed(&self->service.groups);
+}
+
+Test(restore, puts_are_there_and_the_epoch_has_risen)
+{
+    struct fixture *fixture = fixture_create();
+    fixture_hello(fixture, 1, NULL);
+    uint64_t epoch = engine_epoch(fixture->engine);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
+    fixture = restart(fixture, 0);
+    cr_assert_gt(engine_epoch(fixture->engine), epoch);
+    fixture_hello(fixture, 1, NULL);
+    const struct nq_bytes body = bytes_of("x");
+    const struct wire_request again = put_request(11, "q", 1, &body, 1);
+    const struct wire_reply *reply = fixture_call(fixture, 1, &again);
+    cr_assert(reply->as.put.duplicate);
+    const struct wire_request get = get_request(12, "q", 5, 0);
+    reply = fixture_call(fixture, 1, &get);
+    cr_assert_eq(reply->as.get.count, 1);
+    cr_assert_not_null(reply->as.get.redelivered, "it may have been handed out before the crash");
+    fixture_destroy(fixture);
+}
+
+Test(restore, after_a_clean_stop_leases_and_sessions_go_on)
+{
+    struct fixture *fixture = fixture_create();
+    uint8_t token[NQ_RESUME_TOKEN_BYTES];
+    fixture_hello(fixture, 1, token);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    fixture_call(fixture, 1, &get);
+    commit_cleanly(fixture);
+    fixture = restart(fixture, 1000);
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    session_id_of(1, id);
+    const uint64_t held[] = {11};
+    const struct wire_request hello = {
+        .id = 12,
+        .op = WIRE_HELLO,
+        .as.hello = {
+            .session_id = {sizeof(id), id}, .resume_token = {sizeof(token), token}, .held_gets = held, .held_gets_count = 1}};
+    cr_assert(fixture_call(fixture, 1, &hello)->as.hello.resumed);
+    const struct wire_request stat = on_queue_request(13, WIRE_STAT, "q");
+    const struct wire_reply *reply = fixture_call(fixture, 1, &stat);
+    cr_assert_eq(reply->as.stat.leased, 1);
+    cr_assert_eq(reply->as.stat.ready, 0);
+    fixture_destroy(fixture);
+}
+
+Test(restore, a_session_that_does_not_come_back_ends_after_its_timeout)
+{
+    struct fixture *fixture = fixture_create();
+    fixture_hello(fixture, 1, NULL);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    fixture_call(fixture, 1, &get);
+    commit_cleanly(fixture);
+    fixture = restart(fixture, 0);
+    fixture_hello(fixture, 2, NULL);
+    const struct wire_request stat = on_queue_request(12, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 2, &stat)->as.stat.leased, 1);
+    fixture_tick(fixture, NQ_SESSION_TIMEOUT_MS_DEFAULT);
+    const struct wire_request again = on_queue_request(13, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 2, &again)->as.stat.leased, 0);
+    fixture_destroy(fixture);
+}
+
+static struct wire_request declare_aging(uint64_t id)
+{
+    return (struct wire_request){
+        .id = id, .op = WIRE_DECLARE, .as.declare = {.queue = bytes_of("q"), .options = {.given = NQ_OPTION_TTL, .ttl_ms = 10000}}};
+}
+
+Test(restore, time_to_live_goes_on_counting_from_the_put)
+{
+    struct fixture *fixture = fixture_create();
+    fixture_hello(fixture, 1, NULL);
+    const struct wire_request declare = declare_aging(9);
+    cr_assert_eq(fixture_call(fixture, 1, &declare)->status, NQ_OK);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "old"), NQ_OK);
+    fixture_tick(fixture, 6000);
+    cr_assert_eq(fixture_put(fixture, 1, 11, "q", 2, "young"), NQ_OK);
+    fixture = restart(fixture, 1000);
+    fixture_hello(fixture, 1, NULL);
+    fixture_tick(fixture, 2990);
+    const struct wire_request stat = on_queue_request(12, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 1, &stat)->as.stat.ready, 2, "never early");
+    fixture_tick(fixture, 30);
+    const struct wire_request again = on_queue_request(13, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 1, &again)->as.stat.ready, 1);
+    const struct wire_request get = get_request(14, "q", 1, 0);
+    const struct wire_reply *got = fixture_call(fixture, 1, &get);
+    cr_assert(bytes_are(got->as.get.bodies[0], "young"));
+    fixture_destroy(fixture);
+}

@@ -1,0 +1,248 @@
+// Sessions: opening, taking up again, dying.
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "service_fixture.h"
+
+static struct fixture *fixture;
+static uint8_t token_1[NQ_RESUME_TOKEN_BYTES];
+
+static void set_up(void)
+{
+    fixture = fixture_create();
+    fixture_hello(fixture, 1, token_1);
+    fixture_hello(fixture, 2, NULL);
+}
+
+static void tear_down(void)
+{
+    fixture_destroy(fixture);
+}
+
+TestSuite(session, .init = set_up, .fini = tear_down);
+
+static uint8_t id_1[NQ_SESSION_ID_BYTES];
+
+static struct wire_request resume(uint64_t id, const uint8_t *token)
+{
+    session_id_of(1, id_1);
+    struct wire_request hello = {.id = id, .op = WIRE_HELLO, .as.hello.session_id = {sizeof(id_1), id_1}};
+    if (token != NULL) {
+        hello.as.hello.resume_token = (struct nq_bytes){NQ_RESUME_TOKEN_BYTES, token};
+    }
+    return hello;
+}
+
+static const struct wire_reply *call(uint64_t connection, struct wire_request request)
+{
+    return fixture_call(fixture, connection, &request);
+}
+
+static uint64_t leased(uint64_t id)
+{
+    const struct wire_request stat = on_queue_request(id, WIRE_STAT, "q");
+    return fixture_call(fixture, 2, &stat)->as.stat.leased;
+}
+
+Test(session, hello_tells_the_limits)
+{
+    const struct wire_reply *reply = call(1, resume(50, token_1));
+    cr_assert_eq(reply->as.hello.limits.body_bytes, 1000);
+    cr_assert_eq(reply->as.hello.limits.session_timeout_ms, NQ_SESSION_TIMEOUT_MS_DEFAULT);
+    cr_assert_eq(reply->as.hello.store_id.len, NQ_STORE_ID_BYTES);
+    cr_assert(bytes_are(reply->as.hello.broker_version, NQ_VERSION));
+}
+
+Test(session, without_hello_only_ping_and_renew_work)
+{
+    cr_assert_eq(call(9, on_queue_request(10, WIRE_STAT, "q"))->status, NQ_NO_SESSION);
+    cr_assert_eq(call(9, get_request(11, "q", 1, 0))->status, NQ_NO_SESSION);
+    const struct wire_request ping = {.id = 12, .op = WIRE_PING};
+    const struct wire_reply *reply = fixture_call(fixture, 9, &ping);
+    cr_assert_eq(reply->status, NQ_OK);
+    cr_assert_eq(reply->as.ping.sessions, 2);
+}
+
+Test(session, a_wrong_token_is_refused)
+{
+    uint8_t wrong[NQ_RESUME_TOKEN_BYTES];
+    memcpy(wrong, token_1, sizeof(wrong));
+    wrong[NQ_RESUME_TOKEN_BYTES - 1] ^= 1;
+    cr_assert_eq(call(3, resume(10, wrong))->status, NQ_NO_SESSION);
+    session_id_of(1, id_1);
+    const struct wire_request renew = {.id = 11, .op = WIRE_RENEW, .as.renew = {{sizeof(id_1), id_1}, {sizeof(wrong), wrong}}};
+    cr_assert_eq(fixture_call(fixture, 3, &renew)->status, NQ_NO_SESSION);
+}
+
+Test(session, is_taken_up_on_another_connection_with_its_leases)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    const struct wire_reply *got = call(1, get_request(11, "q", 1, 0));
+    fixture->dead_connection = 1;
+    const uint64_t held[] = {11};
+    struct wire_request hello = resume(12, token_1);
+    hello.as.hello.held_gets = held;
+    hello.as.hello.held_gets_count = 1;
+    const struct wire_reply *reply = fixture_call(fixture, 3, &hello);
+    cr_assert(reply->as.hello.resumed);
+    const struct wire_request late = get_request(13, "q", 1, 0);
+    fixture_send(fixture, 1, &late, 1); // from the old connection: it has no session any more
+    fixture_commit(fixture);
+    cr_assert_eq(call(3, tokens_request(14, WIRE_TASK_DONE, got))->status, NQ_OK);
+}
+
+Test(session, gets_that_are_not_named_go_back)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    cr_assert_eq(leased(12), 1);
+    cr_assert(call(3, resume(13, token_1))->as.hello.resumed);
+    cr_assert_eq(leased(14), 0);
+}
+
+Test(session, an_answer_that_was_lost_comes_again)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    fixture->dead_connection = 1;
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    fixture_send(fixture, 1, &get, 1);
+    fixture_commit(fixture);
+    cr_assert_null(fixture_take(fixture, 1, 11));
+    const uint64_t waiting[] = {11};
+    struct wire_request hello = resume(12, token_1);
+    hello.as.hello.waiting_gets = waiting;
+    hello.as.hello.waiting_gets_count = 1;
+    fixture_send(fixture, 3, &hello, 1);
+    fixture_commit(fixture);
+    const struct wire_reply *got = fixture_take(fixture, 3, 11);
+    cr_assert_not_null(got);
+    cr_assert(bytes_are(got->as.get.bodies[0], "x"));
+    cr_assert_eq(leased(13), 1);
+}
+
+Test(session, a_parked_get_is_answered_where_the_session_lives)
+{
+    const struct wire_request get = get_request(11, "q", 1, NQ_WAIT_FOREVER);
+    fixture_send(fixture, 1, &get, 1);
+    const uint64_t waiting[] = {11};
+    struct wire_request hello = resume(12, token_1);
+    hello.as.hello.waiting_gets = waiting;
+    hello.as.hello.waiting_gets_count = 1;
+    fixture_call(fixture, 3, &hello);
+    cr_assert_eq(fixture_put(fixture, 2, 13, "q", 1, "x"), NQ_OK);
+    cr_assert_null(fixture_take(fixture, 1, 11));
+    cr_assert_not_null(fixture_take(fixture, 3, 11));
+}
+
+Test(session, is_probed_and_ends_after_the_grace_when_its_connection_is_gone)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    cr_assert_geq(fixture->probe_count, 1);
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    cr_assert_eq(leased(12), 1, "it has time to come back");
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT - 1);
+    cr_assert_eq(leased(13), 1);
+    fixture_tick(fixture, 1);
+    cr_assert_eq(leased(14), 0);
+    const struct wire_reply *reply = call(3, resume(15, token_1));
+    cr_assert_eq(reply->status, NQ_OK);
+    cr_assert_not(reply->as.hello.resumed, "a new one under the same id");
+}
+
+Test(session, ends_when_it_is_connected_but_silent)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    for (int i = 0; i < 14; i++) {
+        fixture_tick(fixture, 1000);
+    }
+    cr_assert_eq(leased(12), 1);
+    fixture_tick(fixture, 1000);
+    cr_assert_eq(leased(13), 0);
+    cr_assert_eq(call(1, get_request(14, "q", 1, 0))->status, NQ_NO_SESSION);
+}
+
+Test(session, renew_from_another_connection_keeps_it_alive)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    session_id_of(1, id_1);
+    const struct wire_request renew = {.id = 12, .op = WIRE_RENEW, .as.renew = {{sizeof(id_1), id_1}, {sizeof(token_1), token_1}}};
+    for (int i = 0; i < 10; i++) {
+        fixture_tick(fixture, 10000);
+        cr_assert_eq(fixture_call(fixture, 4, &renew)->status, NQ_OK);
+    }
+    cr_assert_eq(leased(13), 1, "also beyond the 60 s of its lease");
+}
+
+Test(session, that_holds_nothing_may_be_silent)
+{
+    fixture_tick(fixture, 10 * NQ_SESSION_TIMEOUT_MS_DEFAULT);
+    fixture_tick(fixture, 10 * NQ_SESSION_TIMEOUT_MS_DEFAULT);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
+}
+
+Test(session, goodbye_gives_everything_back)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    const struct wire_request goodbye = {.id = 12, .op = WIRE_GOODBYE};
+    cr_assert_eq(fixture_call(fixture, 1, &goodbye)->status, NQ_OK);
+    cr_assert_eq(leased(13), 0);
+    cr_assert_eq(call(1, get_request(14, "q", 1, 0))->status, NQ_NO_SESSION);
+}
+
+Test(session, hello_without_its_token_starts_over_only_where_nothing_is_lost)
+{
+    cr_assert_not(call(3, resume(10, NULL))->as.hello.resumed);
+    cr_assert_eq(fixture_put(fixture, 2, 11, "q", 1, "x"), NQ_OK);
+    call(3, get_request(12, "q", 1, 0));
+    cr_assert_eq(call(4, resume(13, NULL))->status, NQ_NO_SESSION);
+    cr_assert_eq(leased(14), 1);
+}
+
+Test(session, items_reported_taken_count_as_failed)
+{
+    const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
+    const struct wire_request put = put_request(10, "q", 1, bodies, 3);
+    fixture_call(fixture, 2, &put);
+    call(1, get_request(11, "q", 3, 0));
+    const uint64_t gets[] = {11};
+    const uint32_t counts[] = {2};
+    const struct wire_request_frame frame = {
+        .version = NQ_PROTOCOL_VERSION, .taken_gets = gets, .taken_counts = counts, .taken_count = 1, .workers = 1};
+    fixture_send_frame(fixture, 1, &frame);
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    const struct wire_reply *got = call(2, get_request(12, "q", 3, 0));
+    cr_assert_eq(got->as.get.count, 3);
+    cr_assert_not_null(got->as.get.failures);
+    cr_assert(got->as.get.failures[0] == 1 && got->as.get.failures[1] == 1 && got->as.get.failures[2] == 0);
+}
+
+Test(session, at_most_once_loses_nothing_to_a_client_that_is_gone)
+{
+    struct wire_request get = get_request(10, "q", 1, NQ_WAIT_FOREVER);
+    get.as.get.at_most_once = true;
+    fixture_send(fixture, 1, &get, 1);
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    cr_assert_eq(fixture_put(fixture, 2, 11, "q", 1, "x"), NQ_OK);
+    const struct wire_request stat = on_queue_request(12, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 2, &stat)->as.stat.ready, 1);
+}
+
+Test(session, beyond_the_limit_hello_says_so)
+{
+    for (uint64_t i = 3; i <= 10; i++) {
+        fixture_hello(fixture, i, NULL);
+    }
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    session_id_of(11, id);
+    const struct wire_request hello = {.id = 1, .op = WIRE_HELLO, .as.hello.session_id = {sizeof(id), id}};
+    cr_assert_eq(fixture_call(fixture, 11, &hello)->status, NQ_LIMIT_REACHED);
+}
