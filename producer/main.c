@@ -85,9 +85,12 @@ static void sum_up(const struct dealer *dealer, struct outcome *outcome)
         outcome->exit_code = EXIT_INPUT;
     } else if (!dealer->options->common.quiet) {
         char took[32];
+        char rate[48] = "";
         cli_format_seconds(outcome->seconds, took, sizeof(took));
-        cli_report("%" PRIu64 " item%s stored in '%s' in %s (%.0f/s)", outcome->puts, outcome->puts == 1 ? "" : "s", dealer->options->queue, took,
-                   outcome->seconds > 0 ? (double)outcome->puts / outcome->seconds : (double)outcome->puts);
+        if (outcome->seconds >= 0.1) { // of less, a rate says nothing
+            snprintf(rate, sizeof(rate), ", %.0f/s", (double)outcome->puts / outcome->seconds);
+        }
+        cli_report("%" PRIu64 " item%s stored in '%s' in %s%s", outcome->puts, outcome->puts == 1 ? "" : "s", dealer->options->queue, took, rate);
     }
 }
 

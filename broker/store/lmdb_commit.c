@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lmdb_internal.h"
 
@@ -274,7 +275,7 @@ static int commit_once(struct lmdb_store *self, const struct changes *changes)
     return rc;
 }
 
-// An upper bound of what a commit writes: bodies on pages of their own, and a path through the tree for every other change.
+// About what a commit writes: bodies on pages of their own, and a path through the tree for every other change.
 static uint64_t bytes_written(const struct changes *changes)
 {
     enum { PAGE = 4096, PATH = 2 * PAGE, FIXED = 64 * PAGE };
@@ -290,18 +291,36 @@ static uint64_t bytes_written(const struct changes *changes)
     return bytes;
 }
 
+// A medium that was found full while writing refused the commit. Found full while syncing, it has lost what the kernel had taken
+// from us; our own descriptor is told of that, too, and LMDB refuses to go on when it was its meta page.
+static int tell_full_from_lost(struct lmdb_store *self, int rc)
+{
+    MDB_txn *txn;
+    if (lmdb_status(rc) != NQ_NO_SPACE) {
+        return rc;
+    }
+    if (fdatasync(self->data_fd) != 0 || mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn) != 0) {
+        return EIO;
+    }
+    mdb_txn_abort(txn);
+    return rc;
+}
+
 enum nq_status lmdb_commit(struct store *store, const struct changes *changes, struct store_error *error)
 {
     struct lmdb_store *self = lmdb_of(store);
-    if (self->failed) {
-        return lmdb_fail(error, NQ_STORAGE_FAILED, "the store has failed before", 0);
+    enum nq_status status = lmdb_refuse_if_failed(self, error);
+    if (status != NQ_OK) {
+        return status;
     }
     lmdb_make_room(self, bytes_written(changes));
-    int rc = commit_once(self, changes);
+    int rc = tell_full_from_lost(self, commit_once(self, changes));
     if (lmdb_status(rc) == NQ_NO_SPACE && lmdb_give_up_reserve(self)) {
-        rc = commit_once(self, changes);
+        rc = tell_full_from_lost(self, commit_once(self, changes));
     }
-    enum nq_status status = lmdb_status(rc);
-    self->failed = status == NQ_STORAGE_FAILED;
+    status = lmdb_status(rc);
+    if (status == NQ_STORAGE_FAILED) {
+        __atomic_store_n(&self->failed, true, __ATOMIC_RELAXED);
+    }
     return status == NQ_OK ? NQ_OK : lmdb_fail(error, status, "cannot write to the store", rc);
 }

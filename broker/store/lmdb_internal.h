@@ -11,13 +11,12 @@ struct lmdb_store {
     struct store store;
     MDB_env *env;
     MDB_dbi db[DB_COUNT];
-    bool dbs_open;
     int dir_fd, lock_fd, data_fd;
     uint8_t id[16];
     uint64_t max_disk_bytes, reserve_bytes;
     uint64_t allocated_bytes; // of data.mdb, ahead of what LMDB uses
     bool can_allocate;
-    bool reserve_in_use;
+    bool reserve_in_use; // this and the next: by __atomic_*, both threads look at them
     bool failed;
 
     // the reading thread's
@@ -38,13 +37,19 @@ enum nq_status lmdb_status(int rc);
 MDB_val lmdb_key(uint64_t a, uint64_t b, uint8_t buffer[STORE_KEY_BYTES]);
 // The record kept in a database; RECORD_KINDS: none.
 enum record_kind lmdb_record_kind(enum lmdb_database db);
+// STORAGE_FAILED, with `error` filled, once the medium has failed: from then on the store answers nothing else.
+enum nq_status lmdb_refuse_if_failed(struct lmdb_store *self, struct store_error *error);
 
 // lmdb_open.c
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error);
-int lmdb_lock_dir(const char *dir, int *lock_fd); // 0, EWOULDBLOCK: another process has it, or an errno
+int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
 enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error *error);
-enum nq_status lmdb_open_databases(MDB_env *env, bool create, MDB_dbi db[DB_COUNT], struct store_error *error);
-enum nq_status lmdb_check_format(MDB_env *env, const MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
+enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
+extern const char *const lmdb_names[DB_COUNT];
+
+// lmdb_create.c: a data.mdb appears whole or not at all
+enum nq_status lmdb_create(const char *dir, const uint8_t id[16], struct store_error *error);
+enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *error); // without free pages; replaces one that is there
 
 // lmdb_space.c
 void lmdb_space_start(struct lmdb_store *self);

@@ -249,6 +249,10 @@ static int load_all(struct loading *loading)
 enum nq_status lmdb_load(struct store *store, const struct store_loader *loader, struct store_error *error)
 {
     struct loading loading = {.self = lmdb_of(store), .loader = loader};
+    enum nq_status status = lmdb_refuse_if_failed(loading.self, error);
+    if (status != NQ_OK) {
+        return status;
+    }
     int rc = mdb_txn_begin(loading.self->env, NULL, MDB_RDONLY, &loading.txn);
     if (rc != 0) {
         return lmdb_fail(error, NQ_STORAGE_FAILED, "cannot read the store", rc);
@@ -263,5 +267,5 @@ enum nq_status lmdb_load(struct store *store, const struct store_loader *loader,
     if (loading.stopped) {
         return lmdb_fail(error, NQ_NO_MEMORY, "out of memory while reading the store", 0);
     }
-    return rc == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "cannot read the store", rc);
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot read the store", rc);
 }

@@ -146,7 +146,7 @@ static int check_items(struct checking *checking)
 static int check_empty_queues(struct checking *checking)
 {
     MDB_cursor *items;
-    MDB_cursor *queues;
+    MDB_cursor *queues = NULL;
     MDB_val key;
     MDB_val value;
     int rc = mdb_cursor_open(checking->txn, checking->db[DB_ITEMS], &items);
@@ -172,7 +172,23 @@ static int check_empty_queues(struct checking *checking)
             finish_tally(checking, &(struct tally){.queue = queue, .known = true});
         }
     }
+    if (queues != NULL) {
+        mdb_cursor_close(queues);
+    }
     mdb_cursor_close(items);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int check_meta(struct checking *checking)
+{
+    uint8_t buffer[STORE_KEY_BYTES];
+    MDB_val key = lmdb_key(0, 0, buffer);
+    MDB_val value;
+    struct meta_record meta;
+    int rc = mdb_get(checking->txn, checking->db[DB_META], &key, &value);
+    if (rc == 0 && !record_decode(RECORD_META, buffer, value.mv_data, value.mv_size, &meta)) {
+        found(checking, &checking->report->damaged, "damaged record in table meta", &key);
+    }
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -192,6 +208,7 @@ static int check_all(struct checking *checking)
     if (rc != 0) {
         return rc;
     }
+    rc = check_meta(checking);
     for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(tables[0]); i++) {
         rc = check_records(checking, tables[i].db, tables[i].name, tables[i].count);
     }
@@ -214,10 +231,7 @@ static void check_in_child(const char *dir, FILE *findings, struct shared_result
     uint8_t id[16];
     result->status = lmdb_open_env(dir, true, true, &checking.env, &result->error);
     if (result->status == NQ_OK) {
-        result->status = lmdb_open_databases(checking.env, false, checking.db, &result->error);
-    }
-    if (result->status == NQ_OK) {
-        result->status = lmdb_check_format(checking.env, checking.db, id, &result->error);
+        result->status = lmdb_open_databases(checking.env, checking.db, id, &result->error);
     }
     if (result->status == NQ_OK) {
         int rc = check_all(&checking);
@@ -244,10 +258,11 @@ static enum nq_status walk_in_child(const char *dir, FILE *findings, struct shar
     }
     while (waitpid(child, &wait_status, 0) < 0 && errno == EINTR) {
     }
-    if (!WIFEXITED(wait_status)) { // LMDB follows page numbers without doubt: damaged ones can end the process
+    if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0) { // LMDB follows page numbers without doubt
         result->report.damaged++;
-        fprintf(findings, "the store's pages: reading them ended the check with signal %d\n", WTERMSIG(wait_status));
-        result->status = NQ_DAMAGED;
+        fprintf(findings, "the store's pages are damaged: reading them ended the check (%s %d)\n",
+                WIFEXITED(wait_status) ? "exit" : "signal", WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status));
+        result->status = lmdb_fail(&result->error, NQ_DAMAGED, "the store's pages are damaged", 0);
     }
     if (error != NULL) {
         *error = result->error;
@@ -308,35 +323,6 @@ static uint64_t file_bytes(const char *path)
     return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
-static enum nq_status copy_and_replace(const char *dir, MDB_env *env, struct store_error *error)
-{
-    char from[4096];
-    char to[4096];
-    snprintf(from, sizeof(from), "%s/data.mdb.new", dir);
-    snprintf(to, sizeof(to), "%s/data.mdb", dir);
-    int fd = open(from, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int rc = fd < 0 ? errno : mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
-    if (rc == 0 && fsync(fd) != 0) {
-        rc = errno;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (rc == 0 && rename(from, to) != 0) {
-        rc = errno;
-    }
-    if (rc != 0) {
-        unlink(from);
-        return lmdb_fail(error, NQ_STORAGE_FAILED, "cannot write the compacted store", rc);
-    }
-    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    rc = dir_fd < 0 || fsync(dir_fd) != 0 ? errno : 0;
-    if (dir_fd >= 0) {
-        close(dir_fd);
-    }
-    return rc == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "cannot sync the store's directory", rc);
-}
-
 enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint64_t *after_bytes, struct store_error *error)
 {
     char path[4096];
@@ -352,12 +338,9 @@ enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint6
     *before_bytes = file_bytes(path);
     status = lmdb_open_env(dir, true, true, &env, error);
     if (status == NQ_OK) {
-        status = lmdb_open_databases(env, false, db, error);
+        status = lmdb_open_databases(env, db, id, error);
         if (status == NQ_OK) {
-            status = lmdb_check_format(env, db, id, error);
-        }
-        if (status == NQ_OK) {
-            status = copy_and_replace(dir, env, error);
+            status = lmdb_copy(env, dir, error);
         }
         mdb_env_close(env);
     }

@@ -1,4 +1,4 @@
-// Opening a store on disk: the directory, its lock, the format.
+// Opening a store on disk: the directory, its lock, its file, its format.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ enum { LMDB_META_OFFSET = 16, META_BYTES = 136, READERS_MAX = 8 };
 #define MAP_BYTES_FIRST (1ull << 40)
 #define MAP_BYTES_LEAST (1ull << 30)
 
-static const char *const db_names[DB_COUNT] = {"meta", "queues",  "items",    "item_records",
+const char *const lmdb_names[DB_COUNT] = {"meta", "queues",  "items",    "item_records",
                                                "runs", "streams", "sessions", "quarantine"};
 
 struct lmdb_store *lmdb_of(const struct store *store)
@@ -46,6 +46,12 @@ enum nq_status lmdb_status(int rc)
     default:
         return NQ_STORAGE_FAILED;
     }
+}
+
+enum nq_status lmdb_refuse_if_failed(struct lmdb_store *self, struct store_error *error)
+{
+    bool failed = __atomic_load_n(&self->failed, __ATOMIC_RELAXED);
+    return failed ? lmdb_fail(error, NQ_STORAGE_FAILED, "the store has failed before", 0) : NQ_OK;
 }
 
 MDB_val lmdb_key(uint64_t a, uint64_t b, uint8_t buffer[STORE_KEY_BYTES])
@@ -133,8 +139,8 @@ enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error
     enum nq_status status = NQ_OK;
     if (fstat(fd, &file) != 0) {
         status = lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
-    } else if (file.st_size > 0) {
-        *exists = true;
+    } else {
+        *exists = true; // also when empty: a store is created whole, under another name, so this one was damaged
         status = check_size(fd, path, (uint64_t)file.st_size, error);
     }
     close(fd);
@@ -171,81 +177,63 @@ enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env
     return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
 }
 
-enum nq_status lmdb_open_databases(MDB_env *env, bool create, MDB_dbi db[DB_COUNT], struct store_error *error)
-{
-    MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(env, NULL, create ? 0 : MDB_RDONLY, &txn);
-    for (size_t i = 0; rc == 0 && i < DB_COUNT; i++) {
-        rc = mdb_dbi_open(txn, db_names[i], create ? MDB_CREATE : 0, &db[i]);
-    }
-    if (rc == 0) {
-        rc = mdb_txn_commit(txn);
-    } else if (txn != NULL) {
-        mdb_txn_abort(txn);
-    }
-    if (rc == MDB_NOTFOUND) {
-        return lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: a table is missing", 0);
-    }
-    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot open the store's tables", rc);
-}
-
 static MDB_val text_key(const char *text)
 {
     return (MDB_val){strlen(text), (void *)(uintptr_t)text};
 }
 
-enum nq_status lmdb_check_format(MDB_env *env, const MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error)
+static enum nq_status check_format(MDB_txn *txn, MDB_dbi meta, uint8_t id[16], struct store_error *error)
 {
-    MDB_txn *txn;
     MDB_val key = text_key("format");
     MDB_val value;
     uint8_t version = 0;
-    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (rc != 0) {
-        return lmdb_fail(error, lmdb_status(rc), "cannot read the store's format", rc);
+    if (mdb_get(txn, meta, &key, &value) != 0 || value.mv_size != 1) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: it names no format", 0);
     }
-    rc = mdb_get(txn, db[DB_META], &key, &value);
-    if (rc == 0 && value.mv_size == 1) {
-        memcpy(&version, value.mv_data, 1);
-    }
-    key = text_key("id");
-    bool has_id = mdb_get(txn, db[DB_META], &key, &value) == 0 && value.mv_size == 16;
-    if (has_id) {
-        memcpy(id, value.mv_data, 16);
-    }
-    mdb_txn_abort(txn);
+    memcpy(&version, value.mv_data, 1);
     if (version != STORE_FORMAT_VERSION) {
         char text[256];
         snprintf(text, sizeof(text), "the store has format %u, this program knows format %u", version, STORE_FORMAT_VERSION);
         return lmdb_fail(error, NQ_UNSUPPORTED_VERSION, text, 0);
     }
-    return has_id ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: it has no id", 0);
+    key = text_key("id");
+    if (mdb_get(txn, meta, &key, &value) != 0 || value.mv_size != 16) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: it has no id", 0);
+    }
+    memcpy(id, value.mv_data, 16);
+    return NQ_OK;
 }
 
-static enum nq_status write_format(struct lmdb_store *self, const uint8_t *new_id, struct store_error *error)
+static enum nq_status open_table(MDB_txn *txn, enum lmdb_database db, MDB_dbi *out, struct store_error *error)
+{
+    int rc = mdb_dbi_open(txn, lmdb_names[db], 0, out);
+    if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, "not a netqueue store: a table is missing", 0);
+    }
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot open the store's tables", rc);
+}
+
+// The format first: another one may have other tables.
+enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error)
 {
     MDB_txn *txn;
-    uint8_t version = STORE_FORMAT_VERSION;
-    uint8_t id[16];
-    memcpy(id, new_id, sizeof(id));
-    int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (rc != 0) {
-        return lmdb_fail(error, lmdb_status(rc), "cannot create the store", rc);
+        return lmdb_fail(error, lmdb_status(rc), "cannot read the store", rc);
     }
-    MDB_val key = text_key("format");
-    MDB_val value = {1, &version};
-    rc = mdb_put(txn, self->db[DB_META], &key, &value, MDB_NOOVERWRITE);
-    if (rc == 0) {
-        key = text_key("id");
-        value = (MDB_val){sizeof(id), id};
-        rc = mdb_put(txn, self->db[DB_META], &key, &value, 0);
+    enum nq_status status = open_table(txn, DB_META, &db[DB_META], error);
+    if (status == NQ_OK) {
+        status = check_format(txn, db[DB_META], id, error);
     }
-    if (rc == 0) {
-        rc = mdb_txn_commit(txn);
-    } else {
+    for (enum lmdb_database i = DB_META + 1; status == NQ_OK && i < DB_COUNT; i++) {
+        status = open_table(txn, i, &db[i], error);
+    }
+    if (status != NQ_OK) {
         mdb_txn_abort(txn);
+        return status;
     }
-    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot create the store", rc);
+    rc = mdb_txn_commit(txn); // writes nothing, keeps the handles
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot open the store's tables", rc);
 }
 
 // --------------------------------------------------------------------------------------------------------------- open, close
@@ -318,17 +306,14 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
     if (status == NQ_OK) {
         status = lmdb_check_file(options->dir, &exists, error);
     }
+    if (status == NQ_OK && !exists) {
+        status = lmdb_create(options->dir, options->new_store_id, error);
+    }
     if (status == NQ_OK) {
         status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);
     }
     if (status == NQ_OK) {
-        status = lmdb_open_databases(self->env, !exists, self->db, error);
-    }
-    if (status == NQ_OK && !exists) {
-        status = write_format(self, options->new_store_id, error);
-    }
-    if (status == NQ_OK) {
-        status = lmdb_check_format(self->env, self->db, self->id, error);
+        status = lmdb_open_databases(self->env, self->db, self->id, error);
     }
     if (status != NQ_OK) {
         return status;
@@ -339,8 +324,7 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
         return lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
     }
     lmdb_space_start(self);
-    // The names of what was created are to survive as well.
-    return fsync(self->dir_fd) == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "cannot sync the store's directory", errno);
+    return NQ_OK;
 }
 
 enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error)
@@ -355,19 +339,8 @@ enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct 
     self->reserve_bytes = options->reserve_bytes;
     enum nq_status status = open_store(self, options, error);
     *out = &self->store;
-    if (status != NQ_OK) {
+    if (status != NQ_OK) { // *out becomes NULL
         lmdb_close(out);
     }
     return status;
-}
-
-enum nq_status store_lmdb_backup(struct store *store, const char *dir, struct store_error *error)
-{
-    char what[256];
-    snprintf(what, sizeof(what), "cannot back up into %.200s", dir);
-    if (mkdir(dir, 0700) != 0) {
-        return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
-    }
-    int rc = mdb_env_copy2(lmdb_of(store)->env, dir, MDB_CP_COMPACT);
-    return rc == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
 }

@@ -6,21 +6,21 @@
 enum nq_status lmdb_read_begin(struct store *store, struct store_error *error)
 {
     struct lmdb_store *self = lmdb_of(store);
-    int rc;
-    if (self->read_txn == NULL) {
-        rc = mdb_txn_begin(self->env, NULL, MDB_RDONLY, &self->read_txn);
-        if (rc == 0) {
-            rc = mdb_cursor_open(self->read_txn, self->db[DB_ITEMS], &self->read_cursor);
-        }
-    } else {
-        rc = mdb_txn_renew(self->read_txn);
-        if (rc == 0) {
-            rc = mdb_cursor_renew(self->read_txn, self->read_cursor);
+    enum nq_status status = lmdb_refuse_if_failed(self, error);
+    if (status != NQ_OK) {
+        return status;
+    }
+    int rc = self->read_txn == NULL ? mdb_txn_begin(self->env, NULL, MDB_RDONLY, &self->read_txn) : mdb_txn_renew(self->read_txn);
+    if (rc == 0) {
+        rc = self->read_cursor == NULL ? mdb_cursor_open(self->read_txn, self->db[DB_ITEMS], &self->read_cursor)
+                                       : mdb_cursor_renew(self->read_txn, self->read_cursor);
+        if (rc != 0) {
+            mdb_txn_reset(self->read_txn);
         }
     }
     self->cursor_is_valid = false;
     self->reading = rc == 0;
-    return rc == 0 ? NQ_OK : lmdb_fail(error, NQ_STORAGE_FAILED, "cannot read the store", rc);
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot read the store", rc);
 }
 
 void lmdb_read_end(struct store *store)

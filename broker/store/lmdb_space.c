@@ -9,6 +9,7 @@
 
 #define STEP_BYTES_MIN (8ull << 20)
 #define STEP_BYTES_MAX (64ull << 20)
+enum { REUSE_MARGIN = 4 }; // so many times what a commit writes must be free inside the file for not allocating more of it
 static const char reserve_name[] = "reserve";
 
 static bool reserve_exists(const struct lmdb_store *self)
@@ -36,26 +37,59 @@ static bool make_reserve(struct lmdb_store *self)
 bool lmdb_give_up_reserve(struct lmdb_store *self)
 {
     bool had = self->reserve_bytes > 0 && unlinkat(self->dir_fd, reserve_name, 0) == 0;
-    __atomic_store_n(&self->reserve_in_use, self->reserve_in_use || had, __ATOMIC_RELAXED);
+    if (had) {
+        __atomic_store_n(&self->reserve_in_use, true, __ATOMIC_RELAXED);
+    }
     return had;
+}
+
+// What of the data file has blocks of the medium: neither a hole in it nor what is allocated behind its end.
+static uint64_t allocated_bytes(const struct lmdb_store *self)
+{
+    struct stat status;
+    if (fstat(self->data_fd, &status) != 0) {
+        return 0;
+    }
+    uint64_t size = (uint64_t)status.st_size;
+    uint64_t blocks = (uint64_t)status.st_blocks * 512;
+    return size < blocks ? size : blocks;
 }
 
 void lmdb_space_start(struct lmdb_store *self)
 {
-    struct stat status;
-    self->allocated_bytes = fstat(self->data_fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+    self->allocated_bytes = allocated_bytes(self);
     self->can_allocate = true;
     self->reserve_in_use = !make_reserve(self);
 }
 
-static uint64_t used_bytes(const struct lmdb_store *self)
+struct usage {
+    uint64_t live_bytes; // pages that hold something
+    uint64_t end_bytes;  // of the last page ever used: behind it nothing was written
+};
+
+static enum nq_status look_at_pages(const struct lmdb_store *self, struct usage *usage)
 {
     MDB_envinfo info;
     MDB_stat stat;
-    if (mdb_env_info(self->env, &info) != 0 || mdb_env_stat(self->env, &stat) != 0) {
-        return 0;
+    MDB_txn *txn;
+    uint64_t pages = 2; // LMDB's own
+    int rc = mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return lmdb_status(rc);
     }
-    return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    for (MDB_dbi db = 0; rc == 0 && db < 2 + DB_COUNT; db++) { // LMDB's two tables and ours
+        rc = mdb_stat(txn, db < 2 ? db : self->db[db - 2], &stat);
+        pages += rc == 0 ? stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages : 0;
+    }
+    mdb_txn_abort(txn);
+    if (rc == 0) {
+        rc = mdb_env_info(self->env, &info);
+    }
+    if (rc == 0) {
+        usage->live_bytes = pages * stat.ms_psize;
+        usage->end_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    }
+    return lmdb_status(rc);
 }
 
 static int allocate(struct lmdb_store *self, uint64_t end)
@@ -67,12 +101,8 @@ static int allocate(struct lmdb_store *self, uint64_t end)
     return 0;
 }
 
-void lmdb_make_room(struct lmdb_store *self, uint64_t bytes)
+static bool allocate_ahead(struct lmdb_store *self, uint64_t need)
 {
-    uint64_t need = used_bytes(self) + bytes;
-    if (!self->can_allocate || need <= self->allocated_bytes) {
-        return;
-    }
     uint64_t step = need / 8;
     step = step < STEP_BYTES_MIN ? STEP_BYTES_MIN : step > STEP_BYTES_MAX ? STEP_BYTES_MAX : step;
     int rc = allocate(self, need + step);
@@ -82,25 +112,67 @@ void lmdb_make_room(struct lmdb_store *self, uint64_t bytes)
     if ((rc == ENOSPC || rc == EDQUOT) && lmdb_give_up_reserve(self)) {
         rc = allocate(self, need);
     }
-    // Still none: free pages inside the file may do; the commit itself will tell.
     if (rc != 0 && rc != ENOSPC && rc != EDQUOT) {
         self->can_allocate = false; // a file system that cannot
     }
+    return rc == 0;
 }
 
+// LMDB does not write pages that a commit took and freed again: without this the file could be shorter than what its last page
+// says, and look cut short when it is next opened.
+static void lengthen(const struct lmdb_store *self, uint64_t end)
+{
+    struct stat status;
+    if (fstat(self->data_fd, &status) == 0 && (uint64_t)status.st_size < end && ftruncate(self->data_fd, (off_t)end) != 0) {
+        return; // no harm is done yet
+    }
+}
+
+void lmdb_make_room(struct lmdb_store *self, uint64_t bytes)
+{
+    struct usage usage;
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(self->env, &info) != 0 || mdb_env_stat(self->env, &stat) != 0) {
+        return;
+    }
+    uint64_t need = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize + bytes;
+    if (need <= self->allocated_bytes) {
+        return;
+    }
+    bool reuses = look_at_pages(self, &usage) == NQ_OK && (usage.end_bytes - usage.live_bytes) / REUSE_MARGIN >= bytes;
+    // When nothing can be allocated the commit itself will tell.
+    if (reuses || !self->can_allocate || !allocate_ahead(self, need)) {
+        lengthen(self, need);
+    }
+}
+
+// What is free inside the file counts as free: it was drained, and is written again before the file grows.
 enum nq_status lmdb_space(struct store *store, struct store_space *space)
 {
     struct lmdb_store *self = lmdb_of(store);
     struct statvfs fs;
-    *space = (struct store_space){.used_bytes = used_bytes(self), .free_bytes = UINT64_MAX, .limit_bytes = self->max_disk_bytes};
+    struct usage usage = {0};
+    enum nq_status status = lmdb_refuse_if_failed(self, NULL);
+    if (status == NQ_OK) {
+        status = look_at_pages(self, &usage);
+    }
+    if (status != NQ_OK) {
+        return status;
+    }
+    uint64_t allocated = allocated_bytes(self);
+    uint64_t inside = allocated > usage.live_bytes ? allocated - usage.live_bytes : 0;
+    *space = (struct store_space){.used_bytes = usage.live_bytes, .free_bytes = UINT64_MAX, .limit_bytes = self->max_disk_bytes};
+    uint64_t outside = UINT64_MAX;
     if (fstatvfs(self->data_fd, &fs) == 0) {
-        space->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+        outside = (uint64_t)fs.f_bavail * fs.f_frsize;
+        space->free_bytes = outside + inside;
     }
     bool in_use = __atomic_load_n(&self->reserve_in_use, __ATOMIC_RELAXED);
-    if (in_use && space->free_bytes > 2 * self->reserve_bytes && make_reserve(self)) {
+    if (in_use && outside > 2 * self->reserve_bytes && make_reserve(self)) {
         in_use = false;
         __atomic_store_n(&self->reserve_in_use, false, __ATOMIC_RELAXED);
     }
-    space->reserve_in_use = in_use;
+    space->reserve_in_use = in_use && inside < self->reserve_bytes;
     return NQ_OK;
 }

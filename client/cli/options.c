@@ -14,7 +14,7 @@ enum { EXIT_USAGE = 64, LONG_BASE = 256, OPTIONS_MAX = 64, COMMON_INDEX = 64 };
 
 #define AT(field) offsetof(struct cli_common, field)
 const struct cli_option cli_common_options[] = {
-    {'s', "server", "ENDPOINT", "where the broker is (again: another address; NETQUEUE_SERVER)", CLI_LIST, AT(servers), 0, 0},
+    {'s', "server", "ENDPOINT", "of the broker (again: one more; NETQUEUE_SERVER)", CLI_LIST, AT(servers), 0, 0},
     {0, "timeout", "TIME", NULL, CLI_DURATION, AT(timeout_ms), 1, 0},
     {0, "format", "text|json", NULL, CLI_FORMAT, AT(format), 0, 0},
     {'q', "quiet", NULL, NULL, CLI_FLAG, AT(quiet), 0, 0},

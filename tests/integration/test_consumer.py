@@ -13,7 +13,8 @@ from nqlab import check, check_equal, main, scenario, until
 def filled(lab, count=10, *flags, memory=True):
     broker = lab.broker(*flags, memory=memory)
     client = broker.client()
-    client.put("q", *range(count))
+    for start in range(0, count, 5000):
+        check_equal(client.put("q", *range(start, min(count, start + 5000))).status, 0, "put")
     client.goodbye()
     return broker
 

@@ -17,7 +17,8 @@ struct fake_broker {
     char endpoint[64];
     pthread_mutex_t mutex; // guards the model and the counts
     struct fake_model model;
-    atomic_bool stop, disconnect, paused;
+    bool paused;
+    atomic_bool stop, disconnect;
     atomic_int drop, disconnect_after;
 };
 
@@ -123,14 +124,13 @@ static void *broker_main(void *argument)
                 break;
             }
         }
-        if (atomic_load(&self->paused)) {
-            continue;
-        }
         (void)pthread_mutex_lock(&self->mutex);
-        take_frames(self, arena);
-        nq_arena_reset(arena);
-        fake_model_time(&self->model, arena, now_ms());
-        send_answers(self, arena);
+        if (!self->paused) {
+            take_frames(self, arena);
+            nq_arena_reset(arena);
+            fake_model_time(&self->model, arena, now_ms());
+            send_answers(self, arena);
+        }
         (void)pthread_mutex_unlock(&self->mutex);
     }
     nq_arena_destroy(&arena);
@@ -198,7 +198,9 @@ void fake_broker_disconnect_after(struct fake_broker *self, int answers)
 
 void fake_broker_pause(struct fake_broker *self, bool paused)
 {
-    atomic_store(&self->paused, paused);
+    (void)pthread_mutex_lock(&self->mutex);
+    self->paused = paused;
+    (void)pthread_mutex_unlock(&self->mutex);
 }
 
 void fake_broker_forget_sessions(struct fake_broker *self)

@@ -84,7 +84,7 @@ Test(producer, lost_answers_and_a_reconnect_store_each_item_once)
     size_t count;
     cr_assert_eq(nq_get_many(rig.client, "q", 200, NULL, items, &count), NQ_OK);
     for (size_t i = 0; i < count; i++) {
-        char text[16];
+        char text[24];
         (void)snprintf(text, sizeof text, "%zu", i);
         cr_assert(item_is(items[i], text)); // in order
         nq_item_destroy(&items[i]);

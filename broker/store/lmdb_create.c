@@ -1,0 +1,143 @@
+// New data files, for a new store, a compacted one and a backup: written under another name, synced, and only then given theirs, so
+// that whenever the process or the machine ends there is a whole file or none.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lmdb_internal.h"
+
+enum { PATH_BYTES = 4096 };
+
+static void path_of(char path[PATH_BYTES], const char *dir, const char *file)
+{
+    snprintf(path, PATH_BYTES, "%s/%s", dir, file);
+}
+
+static int sync_dir(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
+// The new file, complete and synced, takes the name.
+static int install(const char *dir)
+{
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    path_of(from, dir, "data.mdb.new");
+    path_of(to, dir, "data.mdb");
+    return rename(from, to) != 0 ? errno : sync_dir(dir);
+}
+
+static int put_text(MDB_txn *txn, MDB_dbi meta, const char *name, const void *data, size_t len)
+{
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name};
+    MDB_val value = {len, (void *)(uintptr_t)data};
+    return mdb_put(txn, meta, &key, &value, 0);
+}
+
+static int write_tables(MDB_env *env, const uint8_t id[16])
+{
+    static const uint8_t version = STORE_FORMAT_VERSION;
+    MDB_txn *txn;
+    MDB_dbi db[DB_COUNT];
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < DB_COUNT; i++) {
+        rc = mdb_dbi_open(txn, lmdb_names[i], MDB_CREATE, &db[i]);
+    }
+    if (rc == 0) {
+        rc = put_text(txn, db[DB_META], "format", &version, sizeof(version));
+    }
+    if (rc == 0) {
+        rc = put_text(txn, db[DB_META], "id", id, 16);
+    }
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+static int write_new(const char *path, const uint8_t id[16])
+{
+    MDB_env *env;
+    int rc = mdb_env_create(&env);
+    if (rc != 0) {
+        return rc;
+    }
+    mdb_env_set_maxdbs(env, DB_COUNT);
+    rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600); // the directory's own lock is held
+    if (rc == 0) {
+        rc = write_tables(env, id);
+    }
+    mdb_env_close(env);
+    return rc;
+}
+
+enum nq_status lmdb_create(const char *dir, const uint8_t id[16], struct store_error *error)
+{
+    char path[PATH_BYTES];
+    char what[256];
+    path_of(path, dir, "data.mdb.new");
+    int rc = unlink(path) != 0 && errno != ENOENT ? errno : 0;
+    if (rc == 0) {
+        rc = write_new(path, id);
+    }
+    if (rc == 0) {
+        rc = install(dir);
+    }
+    if (rc == 0) {
+        return NQ_OK;
+    }
+    unlink(path);
+    snprintf(what, sizeof(what), "cannot create the store in %.200s", dir);
+    return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
+}
+
+enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *error)
+{
+    char path[PATH_BYTES];
+    char what[256];
+    path_of(path, dir, "data.mdb.new");
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int rc = fd < 0 ? errno : mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
+    if (rc == 0 && fsync(fd) != 0) {
+        rc = errno;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (rc == 0) {
+        rc = install(dir);
+    }
+    if (rc == 0) {
+        return NQ_OK;
+    }
+    unlink(path);
+    snprintf(what, sizeof(what), "cannot write the copy of the store in %.180s", dir);
+    return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
+}
+
+enum nq_status store_lmdb_backup(struct store *store, const char *dir, struct store_error *error)
+{
+    char what[256];
+    if (mkdir(dir, 0700) != 0) {
+        snprintf(what, sizeof(what), "cannot create %.200s", dir);
+        return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
+    }
+    enum nq_status status = lmdb_copy(lmdb_of(store)->env, dir, error);
+    if (status != NQ_OK) {
+        rmdir(dir);
+    }
+    return status;
+}
