@@ -4,16 +4,16 @@
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 #define YEAR_MS (366ull * 24 * 3600 * 1000)
 
-#define QUEUE_OPTIONS                                                                                                                 \
-    {0, "maxsize", "N", "items ready or put with a delay, at most; 0: no bound", CLI_COUNT, AT(maxsize), 0, 0},                       \
-        {0, "max-bytes", "SIZE", "of them; 0: no bound", CLI_SIZE, AT(max_bytes), 0, 0},                                              \
-        {0, "lease", "TIME", "how long an item is a consumer's without a renewal", CLI_DURATION, AT(lease_ms), 1, YEAR_MS},           \
-        {0, "hold-max", "TIME", "and with renewals", CLI_DURATION, AT(hold_max_ms), 1, YEAR_MS},                                      \
-        {0, "max-deliveries", "N", "failures before it is a dead letter; 0: any", CLI_COUNT, AT(max_deliveries), 0, UINT32_MAX},      \
-        {0, "dead-letter", "QUEUE", "where dead letters go; '': they are dropped", CLI_TEXT, AT(dead_letter), 0, 0},                  \
-        {0, "ttl", "TIME", "items not got by then are dropped; 0: none are", CLI_DURATION, AT(ttl_ms), 0, YEAR_MS},                   \
-    {                                                                                                                                 \
-        0, "temporary", NULL, "deleted when nobody uses it any more", CLI_FLAG, AT(temporary), 0, 0                                   \
+#define QUEUE_OPTIONS                                                                                                              \
+    {0, "maxsize", "N", "ready or put with a delay, at most; 0: any", CLI_COUNT, AT(maxsize), 0, 0},                               \
+        {0, "max-bytes", "SIZE", "of them; 0: any", CLI_SIZE, AT(max_bytes), 0, 0},                                                \
+        {0, "lease", "TIME", "of an item, without a renewal", CLI_DURATION, AT(lease_ms), 1, YEAR_MS},                             \
+        {0, "hold-max", "TIME", "of an item, with renewals", CLI_DURATION, AT(hold_max_ms), 1, YEAR_MS},                           \
+        {0, "max-deliveries", "N", "failures before it is a dead letter; 0: any", CLI_COUNT, AT(max_deliveries), 0, UINT32_MAX},   \
+        {0, "dead-letter", "QUEUE", "where dead letters go; '': nowhere", CLI_TEXT, AT(dead_letter), 0, 0},                        \
+        {0, "ttl", "TIME", "items not got by then are dropped; 0: never", CLI_DURATION, AT(ttl_ms), 0, YEAR_MS},                   \
+    {                                                                                                                              \
+        0, "temporary", NULL, "deleted when nobody uses it any more", CLI_FLAG, AT(temporary), 0, 0                                \
     }
 
 static const struct cli_option update_options[] = {QUEUE_OPTIONS};
@@ -47,7 +47,8 @@ const struct admin_command admin_commands[] = {
     {COMMAND("declare", "[OPTION...] QUEUE", "Create a queue, or see that it exists with these options.", declare_options,
              COUNT_OF(declare_options)),
      1, 1, admin_declare},
-    {COMMAND("update", "[OPTION...] QUEUE", "Change options of a queue.", update_options, COUNT_OF(update_options)), 1, 1, admin_update},
+    {COMMAND("update", "[OPTION...] QUEUE", "Change options of a queue.", update_options, COUNT_OF(update_options)), 1, 1,
+     admin_update},
     {COMMAND("purge", "[OPTION...] QUEUE", "Drop all items that are ready or delayed.", NULL, 0), 1, 1, admin_purge},
     {COMMAND("delete", "[OPTION...] QUEUE", "Delete a queue and all its items.", NULL, 0), 1, 1, admin_delete},
     {COMMAND("peek", "[OPTION...] QUEUE", "Look at ready items without taking them.", peek_options, COUNT_OF(peek_options)), 1, 1,

@@ -13,12 +13,12 @@ static const struct cli_program overview = {
     .name = "netqueue",
     .usage = "[OPTION...] COMMAND [OPTION...] [QUEUE]",
     .purpose = "Look at queues and change them.\n"
-               "  list              all queues            stat QUEUE        one queue, everything\n"
-               "  declare QUEUE     create it             update QUEUE      change its options\n"
-               "  peek QUEUE        look at items         join QUEUE        wait until all is done\n"
-               "  purge QUEUE       drop what is ready    redrive QUEUE     dead letters go back\n"
-               "  shutdown QUEUE    no more puts          delete QUEUE      the queue is gone\n"
-               "  ping              is the broker there?  help COMMAND      its options",
+               "  list              all queues           stat QUEUE        all about a queue\n"
+               "  declare QUEUE     create it            update QUEUE      change its options\n"
+               "  peek QUEUE        look at items        join QUEUE        wait until all done\n"
+               "  purge QUEUE       drop what is ready   redrive QUEUE     dead letters back\n"
+               "  shutdown QUEUE    no more puts         delete QUEUE      the queue is gone\n"
+               "  ping              is the broker there? help COMMAND      its options",
 };
 
 static const struct admin_command *find_command(const char *name)

@@ -143,8 +143,8 @@ enum nq_status admin_ping(struct admin *admin)
         cli_json_end_object(&json);
         cli_buffer_add_byte(&admin->out, '\n');
     } else if (!admin->options.common.quiet) {
-        cli_buffer_format(&admin->out, "version %s, uptime %s, epoch %" PRIu64 ", %u queues, %u sessions, store %s\n", info.version, up,
-                          info.epoch, info.queues, info.sessions, store);
+        cli_buffer_format(&admin->out, "version %s, uptime %s, epoch %" PRIu64 ", %u queues, %u sessions, store %s\n", info.version,
+                          up, info.epoch, info.queues, info.sessions, store);
     }
     return NQ_OK;
 }

@@ -13,16 +13,24 @@ static const struct field {
     size_t size;
     enum column_kind kind;
 } fields[] = {
-#define FIELD(name, kind) {#name, offsetof(struct nq_queue_stats, name), sizeof(((struct nq_queue_stats *)0)->name), kind}
-#define GIVEN(name, kind) {#name, offsetof(struct nq_queue_stats, options.name), sizeof(((struct nq_queue_stats *)0)->options.name), kind}
-    FIELD(ready, NUMBER),         FIELD(leased, NUMBER),        FIELD(delayed, NUMBER),       FIELD(unfinished, NUMBER),
-    FIELD(ready_bytes, NUMBER),   GIVEN(maxsize, OPTION),       GIVEN(max_bytes, OPTION),     GIVEN(lease_ms, TIME_OPTION),
-    GIVEN(hold_max_ms, TIME_OPTION), GIVEN(max_deliveries, OPTION), GIVEN(ttl_ms, TIME_OPTION), GIVEN(temporary, BOOL),
-    FIELD(puts, NUMBER),          FIELD(gets, NUMBER),          FIELD(dones, NUMBER),         FIELD(redelivered, NUMBER),
-    FIELD(requeued, NUMBER),      FIELD(failed, NUMBER),        FIELD(expired, NUMBER),       FIELD(purged, NUMBER),
-    FIELD(dead_lettered, NUMBER), FIELD(dropped, NUMBER),       FIELD(quarantined, NUMBER),   FIELD(next_seq, NUMBER),
-    FIELD(queue_id, NUMBER),      FIELD(consumers, NUMBER),     FIELD(waiting_gets, NUMBER),  FIELD(waiting_puts, NUMBER),
-    FIELD(waiting_joins, NUMBER),
+#define FIELD(name, kind)                                                                                                          \
+    {                                                                                                                              \
+#name, offsetof(struct nq_queue_stats, name), sizeof(((struct nq_queue_stats *)0)->name), kind                             \
+    }
+#define GIVEN(name, kind)                                                                                                          \
+    {                                                                                                                              \
+#name, offsetof(struct nq_queue_stats, options.name), sizeof(((struct nq_queue_stats *)0)->options.name), kind             \
+    }
+    FIELD(ready, NUMBER),          FIELD(leased, NUMBER),        FIELD(delayed, NUMBER),
+    FIELD(unfinished, NUMBER),     FIELD(ready_bytes, NUMBER),   GIVEN(maxsize, OPTION),
+    GIVEN(max_bytes, OPTION),      GIVEN(lease_ms, TIME_OPTION), GIVEN(hold_max_ms, TIME_OPTION),
+    GIVEN(max_deliveries, OPTION), GIVEN(ttl_ms, TIME_OPTION),   GIVEN(temporary, BOOL),
+    FIELD(puts, NUMBER),           FIELD(gets, NUMBER),          FIELD(dones, NUMBER),
+    FIELD(redelivered, NUMBER),    FIELD(requeued, NUMBER),      FIELD(failed, NUMBER),
+    FIELD(expired, NUMBER),        FIELD(purged, NUMBER),        FIELD(dead_lettered, NUMBER),
+    FIELD(dropped, NUMBER),        FIELD(quarantined, NUMBER),   FIELD(next_seq, NUMBER),
+    FIELD(queue_id, NUMBER),       FIELD(consumers, NUMBER),     FIELD(waiting_gets, NUMBER),
+    FIELD(waiting_puts, NUMBER),   FIELD(waiting_joins, NUMBER),
 #undef FIELD
 #undef GIVEN
 };

@@ -12,7 +12,7 @@
 #include "process.h"
 #include "random.h"
 #include "signals.h"
-#include "store_lmdb.h"
+#include "store_disk.h"
 #include "store_memory.h"
 #include "store_offline.h"
 
@@ -41,7 +41,7 @@ static enum nq_status open_store(const struct config *config, struct store **out
                                                .reserve_bytes = config->disk_reserve / 4, // a file of its own, within the reserve
                                                .new_store_id = id};
     struct store_error store_error = {0};
-    enum nq_status status = store_lmdb_open(&options, out, &store_error);
+    enum nq_status status = store_disk_open(&options, out, &store_error);
     return status == NQ_OK ? NQ_OK : fail(error, status, store_error.text);
 }
 

@@ -97,6 +97,14 @@ void client_send(struct nq_client *client);
 uint64_t client_next_deadline_ms(const struct nq_client *client); // UINT64_MAX: none
 void session_goodbye(struct nq_client *client, uint64_t wait_ms);
 
+bool session_send_packed(struct nq_client *client, const struct wire_request_frame *frame);
+
+// ----------------------------------------------------------------------------------------------------------- hello.c
+
+void session_send_hello(struct nq_client *client);
+void session_take_hello_reply(struct nq_client *client, const struct wire_reply *reply);
+void session_tell_keeper(struct nq_client *client); // who we are
+
 // ------------------------------------------------------------------------------------------------------------ wait.c
 
 enum wait_kind { WAIT_INTERRUPTIBLE, WAIT_THROUGH };

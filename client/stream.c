@@ -9,6 +9,7 @@ static void renumber(struct tracker *tracker, struct stream *self)
         self->number = tracker->random();
     }
     self->next_number = 1;
+    self->accepted_to = 0;
     self->renew = false;
 }
 
@@ -111,10 +112,12 @@ static bool reply_out_of_sequence(struct tracker *tracker, struct request *reque
     if (self->failed) {
         return true;
     }
-    if (reply->result == WIRE_PUT && !self->renew) {
-        self->next_number = reply->as.put.last_number + 1;
-    } else {
-        self->renew = true;
+    if (reply->result != WIRE_PUT) {
+        self->renew = true; // it does not say how far the stream has come
+    }
+    if (!self->in_order) { // a run in front of it was refused: this one had to be, and may be for as long as that goes on
+        tracker_move(tracker, request, REQUEST_HELD);
+        return false;
     }
     stop_numbering(tracker, self);
     return hold(tracker, request, NQ_OUT_OF_SEQUENCE, status);
@@ -148,6 +151,14 @@ static bool reply_busy(struct tracker *tracker, struct request *request, uint64_
     return hold(tracker, request, NQ_BUSY, status);
 }
 
+// A run behind may be refused before one in front of it, still waiting at the broker, is accepted: the highest number counts.
+static void note_accepted(struct stream *self, uint64_t number)
+{
+    if (number > self->accepted_to) {
+        self->accepted_to = number;
+    }
+}
+
 // The accepted front part of a run is over and done with.
 static void cut_accepted(struct request *request, uint64_t accepted)
 {
@@ -169,7 +180,12 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
     if (reply->status != NQ_OK && reply->result == WIRE_PUT && reply->as.put.accepted < count) {
         accepted = reply->as.put.accepted;
     }
-    uint64_t behind = request->wire.as.put.first_number + accepted;
+    if (accepted > 0) {
+        note_accepted(self, request->wire.as.put.first_number + accepted - 1);
+    }
+    if (reply->result == WIRE_PUT) {
+        note_accepted(self, reply->as.put.last_number);
+    }
     cut_accepted(request, accepted);
     *status = reply->status;
     switch (reply->status) {
@@ -181,10 +197,8 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
     case NQ_STREAM_UNKNOWN:
         return reply_stream_unknown(tracker, request, status);
     case NQ_BUSY:
-        self->next_number = behind;
         return reply_busy(tracker, request, now_ms, status);
     default:
-        self->next_number = behind;
         self->failed = self->failed || self->stop_on_refusal;
         if (self->first != request || self->last != request) {
             stop_numbering(tracker, self);
@@ -218,6 +232,7 @@ void stream_run(struct tracker *tracker, struct stream *self, uint64_t now_ms)
     if (self->first != NULL && self->retry_at_ms > now_ms) {
         return;
     }
+    self->next_number = self->accepted_to + 1;
     if (self->renew) {
         renumber(tracker, self);
     }

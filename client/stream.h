@@ -15,6 +15,7 @@ struct stream {
     struct request *first, *last; // without an answer, in order
     uint64_t number;
     uint64_t next_number; // of the item that is put next
+    uint64_t accepted_to; // highest number known to be accepted
     bool in_order;        // false: nothing more is numbered until every sent run is answered
     bool renew;           // the broker's place in it is not known: go on with another number
     bool stop_on_refusal; // a refusal ends all runs behind it (a producer handle)

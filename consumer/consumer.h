@@ -29,9 +29,9 @@ struct worker {
     const struct consumer_options *options;
     struct nq_client *client;
     struct cli_listener listener;
-    char name[96];      // in --notify
-    uint64_t limit;     // items it may take; UINT64_MAX: any number
-    uint64_t stop_ms;   // when the grace after a signal is over; 0: no signal yet
+    char name[96];    // in --notify
+    uint64_t limit;   // items it may take; UINT64_MAX: any number
+    uint64_t stop_ms; // when the grace after a signal is over; 0: no signal yet
 
     // The outcome.
     enum nq_status status; // what ended it, NQ_OK: nothing bad

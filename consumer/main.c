@@ -126,7 +126,8 @@ static int consume(const struct consumer_options *options)
     for (size_t i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
     }
-    int code = workers != NULL && threads != NULL ? exit_code(workers, ok ? count : started + 1) : nq_status_exit_code(NQ_NO_MEMORY);
+    int code =
+        workers != NULL && threads != NULL ? exit_code(workers, ok ? count : started + 1) : nq_status_exit_code(NQ_NO_MEMORY);
     free(workers);
     free(threads);
     return code;

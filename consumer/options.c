@@ -59,12 +59,8 @@ static const char *find_conflict(const struct consumer_options *options, const s
 
 int consumer_options_read(int argc, char **argv, struct consumer_options *options, struct cli_arguments *arguments)
 {
-    *options = (struct consumer_options){.common = CLI_COMMON_DEFAULTS,
-                                         .jobs = 1,
-                                         .threads = 1,
-                                         .requeue_delay_ms = 1000,
-                                         .backoff_ms = 1000,
-                                         .grace_ms = 10000};
+    *options = (struct consumer_options){
+        .common = CLI_COMMON_DEFAULTS, .jobs = 1, .threads = 1, .requeue_delay_ms = 1000, .backoff_ms = 1000, .grace_ms = 10000};
     int code = cli_start(&program, argc, argv, options, arguments);
     if (code != CLI_GO_ON) {
         return code;

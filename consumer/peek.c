@@ -38,7 +38,8 @@ void peek_run(struct worker *worker)
     output->worker = worker;
     for (size_t i = 0; i < options->queues_count && worker->status == NQ_OK; i++) {
         uint64_t from = 0;
-        while (worker->taken < worker->limit && !worker_is_stopping(worker) && print_page(worker, output, options->queues[i], &from)) {
+        while (worker->taken < worker->limit && !worker_is_stopping(worker) &&
+               print_page(worker, output, options->queues[i], &from)) {
         }
     }
     output_fini(output);

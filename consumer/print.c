@@ -1,6 +1,5 @@
 // One queue, no command: items are printed in batches and finished when the batch is written.
 #include <stdlib.h>
-#include <time.h>
 
 #include "output.h"
 
@@ -63,17 +62,10 @@ static bool is_over(struct printer *printer)
            stats.delayed == 0;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 // What the broker has not sent yet must not keep what has been taken from being printed.
 static enum nq_status next(struct printer *printer, struct nq_item **item, bool *waited)
 {
-    uint64_t before_ns = now_ns();
+    uint64_t before_ns = cli_now_ns();
     enum nq_status status = NQ_EMPTY;
     if (printer->output.count > 0) {
         status = nq_consumer_get(printer->handle, 0, item);
@@ -84,7 +76,7 @@ static enum nq_status next(struct printer *printer, struct nq_item **item, bool 
     if (status == NQ_EMPTY) {
         status = nq_consumer_get(printer->handle, idle_wait_ms(printer), item);
     }
-    *waited = now_ns() - before_ns > SLOW_GET_NS;
+    *waited = cli_now_ns() - before_ns > SLOW_GET_NS;
     return status;
 }
 

@@ -268,7 +268,8 @@ static bool prepare(struct runner *runner, struct worker *worker)
     runner->polls = calloc(2 + 2 * runner->commands_count, sizeof(*runner->polls));
     runner->output = options->command == NULL ? calloc(1, sizeof(*runner->output)) : NULL;
     runner->idle_since_ms = cli_now_ms();
-    if (runner->sources == NULL || runner->commands == NULL || runner->polls == NULL || (options->command == NULL && runner->output == NULL)) {
+    if (runner->sources == NULL || runner->commands == NULL || runner->polls == NULL ||
+        (options->command == NULL && runner->output == NULL)) {
         return false;
     }
     for (size_t i = 0; i < runner->sources_count; i++) {

@@ -2,7 +2,6 @@
 // after the other without waiting, in order or in turn; a queue that was empty then keeps one get parked at the broker, so that its next
 // item comes at once. (It may come while another queue has items again: one item of each queue may be taken ahead.)
 #include <stdio.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

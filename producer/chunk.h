@@ -4,7 +4,7 @@
 #include "netqueue.h"
 
 struct chunk_item {
-    size_t at, len;                 // of the body, in bytes
+    size_t at, len; // of the body, in bytes
     size_t header_first, headers_count;
     uint64_t delay_ms;
 };

@@ -15,7 +15,7 @@ struct dealer {
     struct chunk *chunk;    // being filled
     uint64_t started_ms, shown_ms;
     bool shows_progress;
-    bool input_failed;      // input->error
+    bool input_failed; // input->error
 };
 
 // Returns when the input is over, a signal has come or a sender has failed. Closes the mailboxes.

@@ -6,8 +6,8 @@
 
 #include "deal.h"
 #include "json.h"
-#include "units.h"
 #include "setup.h"
+#include "units.h"
 
 struct outcome {
     enum nq_status status;
@@ -57,8 +57,8 @@ static void report_failure(const struct dealer *dealer, const struct sender *fai
     if (outcome->unknown > 0) {
         snprintf(unknown, sizeof(unknown), ", %" PRIu64 " more may be", outcome->unknown);
     }
-    cli_report("%s%s; %" PRIu64 " item%s known to be stored in '%s'%s", failed->error, item, outcome->puts, outcome->puts == 1 ? " is" : "s are",
-               dealer->options->queue, unknown);
+    cli_report("%s%s; %" PRIu64 " item%s known to be stored in '%s'%s", failed->error, item, outcome->puts,
+               outcome->puts == 1 ? " is" : "s are", dealer->options->queue, unknown);
     outcome->status = failed->status;
     outcome->exit_code = nq_status_exit_code(failed->status);
 }
@@ -90,7 +90,8 @@ static void sum_up(const struct dealer *dealer, struct outcome *outcome)
         if (outcome->seconds >= 0.1) { // of less, a rate says nothing
             snprintf(rate, sizeof(rate), ", %.0f/s", (double)outcome->puts / outcome->seconds);
         }
-        cli_report("%" PRIu64 " item%s stored in '%s' in %s%s", outcome->puts, outcome->puts == 1 ? "" : "s", dealer->options->queue, took, rate);
+        cli_report("%" PRIu64 " item%s stored in '%s' in %s%s", outcome->puts, outcome->puts == 1 ? "" : "s",
+                   dealer->options->queue, took, rate);
     }
 }
 

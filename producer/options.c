@@ -7,7 +7,7 @@
 static const struct cli_option table[] = {
     {'0', "null", NULL, "items on stdin end with NUL, not with a newline", CLI_FLAG, AT(null_ended), 0, 0},
     {0, "whole", NULL, "all of stdin is one item", CLI_FLAG, AT(whole), 0, 0},
-    {0, "file", "FILE", "a file is one item (again: more; words behind it, too)", CLI_LIST, AT(files), 0, 0},
+    {0, "file", "FILE", "a file is one item (again: more; words, too)", CLI_LIST, AT(files), 0, 0},
     {0, "json-lines", NULL, "lines: {\"body\":..,\"headers\":{..},\"delay\":..}", CLI_FLAG, AT(json_lines), 0, 0},
     {'n', "count", "N", "put N generated items: 1, 2, 3..", CLI_COUNT, AT(count), 0, 0},
     {0, "size", "SIZE", "generated items have this size", CLI_SIZE, AT(size), 0, 1u << 30},
@@ -104,7 +104,8 @@ static const char *find_conflict(const struct producer_options *options)
 
 int producer_options_read(int argc, char **argv, struct producer_options *options, struct cli_arguments *arguments)
 {
-    *options = (struct producer_options){.common = CLI_COMMON_DEFAULTS, .threads = 1, .grace_ms = 10000, .put_timeout_ms = NQ_WAIT_FOREVER};
+    *options = (struct producer_options){
+        .common = CLI_COMMON_DEFAULTS, .threads = 1, .grace_ms = 10000, .put_timeout_ms = NQ_WAIT_FOREVER};
     int code = cli_start(&program, argc, argv, options, arguments);
     if (code != CLI_GO_ON) {
         return code;

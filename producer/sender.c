@@ -27,7 +27,8 @@ static bool open_handle(struct sender *sender, uint64_t delay_ms)
 // A handle has one delay: what was put with another one is stored first, so that the order stays.
 static bool change_delay(struct sender *sender, uint64_t delay_ms)
 {
-    return sender_settle_all(sender) && nq_producer_close(&sender->handle, NQ_WAIT_FOREVER) == NQ_OK && open_handle(sender, delay_ms);
+    return sender_settle_all(sender) && nq_producer_close(&sender->handle, NQ_WAIT_FOREVER) == NQ_OK &&
+           open_handle(sender, delay_ms);
 }
 
 static bool gather_headers(struct sender *sender, const struct chunk *chunk, const struct chunk_item *item, struct nq_body *body)
@@ -44,8 +45,8 @@ static bool gather_headers(struct sender *sender, const struct chunk *chunk, con
     }
     for (size_t i = 0; i < item->headers_count; i++) {
         const struct chunk_header *header = &chunk->headers[item->header_first + i];
-        sender->headers[i] = (struct nq_header_field){chunk->bytes.data + header->name_at, chunk->bytes.data + header->value_at,
-                                                      header->value_len};
+        sender->headers[i] =
+            (struct nq_header_field){chunk->bytes.data + header->name_at, chunk->bytes.data + header->value_at, header->value_len};
     }
     if (options->headers_count > 0) {
         memcpy(sender->headers + item->headers_count, options->headers, options->headers_count * sizeof(*options->headers));
@@ -152,7 +153,8 @@ static void name_sender(struct sender *sender, unsigned number)
     }
 }
 
-bool sender_start(struct sender *sender, const struct producer_options *options, struct nq_client *client, unsigned number, int room_fd)
+bool sender_start(struct sender *sender, const struct producer_options *options, struct nq_client *client, unsigned number,
+                  int room_fd)
 {
     *sender = (struct sender){.options = options, .client = client, .failed_item = UINT64_MAX, .listener = {-1, -1}};
     name_sender(sender, number);

@@ -12,17 +12,17 @@ struct sender {
     struct nq_client *client;
     struct cli_listener listener;
     pthread_t thread;
-    bool is_running; // the thread is to be joined
-    char name[96];   // in --notify
+    bool is_running;                 // the thread is to be joined
+    char name[96];                   // in --notify
     struct nq_header_field *headers; // of one item: its own and those of the command line
     size_t headers_capacity;
 
     struct nq_producer *handle;
     uint64_t handle_delay_ms;
-    uint64_t handle_first;   // local index of the handle's first item
-    uint64_t put_count;      // local index of the next item
+    uint64_t handle_first;                    // local index of the handle's first item
+    uint64_t put_count;                       // local index of the next item
     struct chunk *unsettled, *unsettled_last; // put, not all confirmed
-    uint64_t deadline_ms;    // after a signal; 0: none
+    uint64_t deadline_ms;                     // after a signal; 0: none
 
     atomic_uint_fast64_t confirmed; // read by the main thread, too
     atomic_bool ended;
@@ -34,7 +34,8 @@ struct sender {
 };
 
 // Takes the client in every case. `number`: from 1.
-bool sender_start(struct sender *sender, const struct producer_options *options, struct nq_client *client, unsigned number, int room_fd);
+bool sender_start(struct sender *sender, const struct producer_options *options, struct nq_client *client, unsigned number,
+                  int room_fd);
 void sender_join(struct sender *sender); // wait for its end
 void sender_fini(struct sender *sender);
 

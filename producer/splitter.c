@@ -32,7 +32,8 @@ enum splitter_result splitter_next(struct splitter *splitter, const char **line,
 {
     size_t end = splitter->buffer.len;
     const char *data = splitter->buffer.data;
-    const char *at = end > splitter->scanned ? memchr(data + splitter->scanned, splitter->delimiter, end - splitter->scanned) : NULL;
+    const char *at =
+        end > splitter->scanned ? memchr(data + splitter->scanned, splitter->delimiter, end - splitter->scanned) : NULL;
     if (at != NULL) {
         return found(splitter, (size_t)(at - data), 1, line, len);
     }

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "wire_limits.h"
 #include "status.h"
+#include "wire_limits.h"
 
 enum { CONFIG_LISTEN_MAX = 16, CONFIG_TEXT_MAX = 4096, CONFIG_OPTIONS_MAX = 48 };
 

@@ -322,16 +322,22 @@ static void serve_checks(struct dispatch *self, uint64_t now_ms)
     }
 }
 
-void dispatch_run(struct dispatch *self, uint64_t now_ms)
+static void serve_all(struct dispatch *self, uint64_t now_ms)
 {
     serve_touched(self, now_ms);
-    while (heap_min_key(&self->deadlines) <= now_ms) {
-        end_in_time(self, heap_object(heap_min(&self->deadlines), struct waiter, deadline));
-    }
     while (self->checks.count > 0 && !self->out_of_memory) {
         serve_checks(self, now_ms);
         serve_touched(self, now_ms);
     }
+}
+
+void dispatch_run(struct dispatch *self, uint64_t now_ms)
+{
+    serve_all(self, now_ms); // what can be had now is had, even at the last moment
+    while (heap_min_key(&self->deadlines) <= now_ms) {
+        end_in_time(self, heap_object(heap_min(&self->deadlines), struct waiter, deadline));
+    }
+    serve_all(self, now_ms);
 }
 
 uint64_t dispatch_next_deadline_ms(const struct dispatch *self)

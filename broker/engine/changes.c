@@ -144,6 +144,8 @@ static bool own_record(struct changes *self, struct change *change)
     case CHANGE_RUN_DROP:
     case CHANGE_STREAM_DROP:
     case CHANGE_SESSION_DROP:
+    case CHANGE_COPY:
+    case CHANGE_JOURNALED:
         return true;
     }
     return record != NULL;

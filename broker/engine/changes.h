@@ -113,6 +113,9 @@ enum change_kind {
     CHANGE_SESSION,
     CHANGE_SESSION_DROP,
     CHANGE_META,
+    // Between stores only, never from the engine:
+    CHANGE_COPY,      // an item as it is stored elsewhere
+    CHANGE_JOURNALED, // all groups of the journal up to this number are in
 };
 
 struct change {
@@ -140,6 +143,13 @@ struct change {
         struct {
             uint64_t queue_id, seq;
         } quarantine;
+        struct {
+            uint64_t queue_id, seq, accepted_ms, put_bytes;
+            struct engine_bytes own_headers, added_headers, body; // borrowed
+        } copy;
+        struct {
+            uint64_t number;
+        } journaled;
         const struct queue_record *queue; // owned by the changes, as all records here
         const struct item_record *item;
         const struct run_record *run;

@@ -131,7 +131,7 @@ static enum engine_status room_for_one(const struct queue *to, uint32_t bytes)
     if (to->record.maxsize > 0 && queue_ready(to) + to->put_delayed >= to->record.maxsize) {
         return ENGINE_FULL;
     }
-    if (to->record.max_bytes > 0 && queue_ready_bytes(to) + to->put_delayed_bytes + bytes > to->record.max_bytes) {
+    if (to->record.max_bytes > 0 && bytes > 0 && queue_ready_bytes(to) + to->put_delayed_bytes + bytes > to->record.max_bytes) {
         return ENGINE_FULL;
     }
     return ENGINE_OK;

@@ -27,7 +27,7 @@ static enum token_case classify(const struct engine *self, const struct queue *q
     }
     struct item *item = item_find(self, queue, token->seq);
     *item_p = item;
-    if (item == NULL) {
+    if (item == NULL || (item->state != ITEM_LEASED && item->seq < queue->record.gone_below)) { // or about to be reclaimed
         return classify_untracked(self, queue, token);
     }
     if (token->delivery > item->deliveries) {
@@ -38,9 +38,6 @@ static enum token_case classify(const struct engine *self, const struct queue *q
     bool same = same_epoch && item->last_session_no == token->session_no && item->deliveries == token->delivery;
     if (item->state == ITEM_LEASED) {
         return same ? TOKEN_HELD : TOKEN_LOST;
-    }
-    if (item->seq < queue->record.gone_below) {
-        return TOKEN_GONE;
     }
     return same ? TOKEN_LOST_WAITING : TOKEN_LOST;
 }

@@ -73,7 +73,13 @@ uint64_t streams_next_deadline_ms(const struct engine *self)
 void streams_expire(struct engine *self, size_t *budget)
 {
     while (*budget > 0 && streams_next_deadline_ms(self) <= self->now_ms) {
-        stream_free(self, list_object(list_first(&self->streams_by_use), struct stream, by_use), true);
+        struct link *link = list_first(&self->streams_by_use);
+        if (link == NULL) {
+            return;
+        }
+        struct stream *stream = list_object(link, struct stream, by_use);
+        queue_touch(self, stream->queue); // a run of it that waits for room ends
+        stream_free(self, stream, true);
         (*budget)--;
     }
 }

@@ -214,9 +214,11 @@ static void end(struct frontend *self, enum nq_status status, const char *text)
 static void note_bad_frame(struct frontend *self, enum nq_status status, size_t len)
 {
     uint32_t left_out;
+    char note[LOG_NOTE_BYTES];
     if (log_limit_pass(&self->frame_log, self->now_ms, &left_out)) {
-        log_warning("a frame of %zu bytes was dropped: %s (%" PRIu32 " more not logged)", len,
-                    status == NQ_NO_MEMORY ? "decoding it takes too much memory" : nq_status_text(status), left_out);
+        log_warning("a frame of %zu bytes was dropped: %s%s", len,
+                    status == NQ_NO_MEMORY ? "decoding it takes too much memory" : nq_status_text(status),
+                    log_limit_note(left_out, note));
     }
 }
 

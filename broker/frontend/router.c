@@ -50,11 +50,19 @@ static bool set_option(void *socket, int option, int value)
 
 static bool set_options(void *socket, const struct router_config *config)
 {
+    // The marks count frames, which may be megabytes each: they bound what one connection can make libzmq hold.
     static const int options[][2] = {
-        {ZMQ_ROUTER_MANDATORY, 1},  {ZMQ_HANDSHAKE_IVL, 5000},    {ZMQ_BACKLOG, 1024},
-        {ZMQ_LINGER, 1000},         {ZMQ_SNDHWM, 1000},           {ZMQ_RCVHWM, 1000},
-        {ZMQ_TCP_KEEPALIVE, 1},     {ZMQ_TCP_KEEPALIVE_IDLE, 30}, {ZMQ_TCP_KEEPALIVE_INTVL, 10},
-        {ZMQ_TCP_KEEPALIVE_CNT, 3}, {ZMQ_TCP_MAXRT, 30000},
+        {ZMQ_ROUTER_MANDATORY, 1},
+        {ZMQ_HANDSHAKE_IVL, 5000},
+        {ZMQ_BACKLOG, 1024},
+        {ZMQ_LINGER, 1000},
+        {ZMQ_SNDHWM, 64},
+        {ZMQ_RCVHWM, 256},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_TCP_KEEPALIVE_IDLE, 30},
+        {ZMQ_TCP_KEEPALIVE_INTVL, 10},
+        {ZMQ_TCP_KEEPALIVE_CNT, 3},
+        {ZMQ_TCP_MAXRT, 30000},
     };
     bool all = true;
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

@@ -22,7 +22,7 @@ struct router_error {
     char text[400];
 };
 
-enum { ROUTER_RETRY_MS = 5, ROUTER_OVERFLOW_BYTES_MAX = 32 * 1024 * 1024 };
+enum { ROUTER_RETRY_MS = 2, ROUTER_OVERFLOW_BYTES_MAX = 32 * 1024 * 1024 };
 
 // Errors: UNREACHABLE the endpoint is in use or cannot be had; BAD_CONFIG not an endpoint; NO_MEMORY.
 enum nq_status router_open(const struct router_config *config, struct router **out, struct router_error *error);

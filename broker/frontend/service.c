@@ -129,12 +129,13 @@ void service_unreadable(struct service *self, uint64_t now_ms, uint64_t queue_id
 {
     struct queue *queue = engine_queue_by_id(self->engine, queue_id);
     uint32_t left_out;
+    char note[LOG_NOTE_BYTES];
     if (queue == NULL || (why != NQ_DAMAGED && why != NQ_EMPTY)) {
         return; // the queue went meanwhile, or the store fails as a whole
     }
     if (why == NQ_DAMAGED && log_limit_pass(&self->damage_log, now_ms, &left_out)) {
-        log_error("queue %.*s: item %" PRIu64 " is damaged in the store and set aside (%" PRIu32 " more not logged)",
-                  (int)queue->record.name_len, queue->record.name, seq, left_out);
+        log_error("queue %.*s: item %" PRIu64 " is damaged in the store and set aside%s", (int)queue->record.name_len,
+                  queue->record.name, seq, log_limit_note(left_out, note));
     }
     engine_quarantine(self->engine, now_ms, queue, seq);
 }

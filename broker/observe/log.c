@@ -1,5 +1,6 @@
 #include "log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,4 +81,13 @@ bool log_limit_pass(struct log_limit *self, uint64_t now_ms, uint32_t *left_out)
     *left_out = self->left_out;
     self->left_out = 0;
     return true;
+}
+
+const char *log_limit_note(uint32_t left_out, char *out)
+{
+    out[0] = '\0';
+    if (left_out > 0) {
+        snprintf(out, LOG_NOTE_BYTES, " (%" PRIu32 " more not logged)", left_out);
+    }
+    return out;
 }

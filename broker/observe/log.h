@@ -25,3 +25,7 @@ struct log_limit {
 };
 // True: write it. `left_out` is how many were not written since the last one that was.
 bool log_limit_pass(struct log_limit *self, uint64_t now_ms, uint32_t *left_out);
+
+// " (7 more not logged)", or nothing for 0; into `out` of at least LOG_NOTE_BYTES. Returns `out`.
+enum { LOG_NOTE_BYTES = 48 };
+const char *log_limit_note(uint32_t left_out, char *out);

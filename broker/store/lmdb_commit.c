@@ -118,36 +118,6 @@ static int read_stored(struct writing *writing, uint64_t queue_id, uint64_t seq,
     return mdb_get(writing->txn, writing->self->db[DB_ITEMS], &key, value);
 }
 
-// `copy` holds the stored item; its parts are put together anew, because the key is part of the checksum.
-static int write_moved(struct writing *writing, const struct change *change, const uint8_t *copy, size_t len)
-{
-    uint8_t key[STORE_KEY_BYTES];
-    struct store_item item;
-    store_key_encode(change->as.move.queue_id, change->as.move.seq, key);
-    if (!item_decode(key, copy, len, &item)) {
-        return 0; // damaged: it stays behind, set aside by the caller
-    }
-    struct engine_bytes add = change->as.move.add_headers;
-    size_t kept = change->as.move.strip_headers ? 0 : item.headers.len - item.own_headers.len;
-    uint8_t *added = malloc(kept + add.len + 1);
-    void *place;
-    if (added == NULL) {
-        return ENOMEM;
-    }
-    memcpy(added, item.headers.data + item.own_headers.len, kept);
-    if (add.len > 0) {
-        memcpy(added + kept, add.data, add.len);
-    }
-    size_t bytes = item_stored_bytes(item.own_headers.len + kept + add.len, item.body.len);
-    int rc = place_item(writing, change->as.move.to_queue_id, change->as.move.to_seq, bytes, key, &place);
-    if (rc == 0) {
-        item_encode(key, change->as.move.accepted_ms, change->as.move.put_bytes, item.own_headers,
-                    (struct engine_bytes){kept + add.len, added}, item.body, place);
-    }
-    free(added);
-    return rc;
-}
-
 static int set_aside(struct writing *writing, uint64_t queue_id, uint64_t seq)
 {
     uint8_t buffer[STORE_KEY_BYTES];
@@ -170,25 +140,84 @@ static int set_aside(struct writing *writing, uint64_t queue_id, uint64_t seq)
     return rc;
 }
 
+// The parts of an item are put together anew, because the key is part of the checksum. `item` is in no page of the store.
+static int write_moved(struct writing *writing, const struct change *change, const struct store_item *item)
+{
+    uint8_t key[STORE_KEY_BYTES];
+    struct engine_bytes add = change->as.move.add_headers;
+    size_t kept = change->as.move.strip_headers ? 0 : item->headers.len - item->own_headers.len;
+    uint8_t *added = malloc(kept + add.len + 1);
+    void *place;
+    if (added == NULL) {
+        return ENOMEM;
+    }
+    memcpy(added, item->headers.data + item->own_headers.len, kept);
+    if (add.len > 0) {
+        memcpy(added + kept, add.data, add.len);
+    }
+    size_t bytes = item_stored_bytes(item->own_headers.len + kept + add.len, item->body.len);
+    int rc = place_item(writing, change->as.move.to_queue_id, change->as.move.to_seq, bytes, key, &place);
+    if (rc == 0) {
+        item_encode(key, change->as.move.accepted_ms, change->as.move.put_bytes, item->own_headers,
+                    (struct engine_bytes){kept + add.len, added}, item->body, place);
+    }
+    free(added);
+    return rc;
+}
+
 static int write_move(struct writing *writing, const struct change *change)
 {
+    uint64_t queue_id = change->as.move.queue_id;
+    uint64_t seq = change->as.move.seq;
+    uint8_t key[STORE_KEY_BYTES];
+    struct store_item item;
     MDB_val value;
-    int rc = read_stored(writing, change->as.move.queue_id, change->as.move.seq, &value);
-    if (rc == MDB_NOTFOUND) {
-        return 0;
+    int rc = read_stored(writing, queue_id, seq, &value);
+    if (rc != 0) {
+        return rc == MDB_NOTFOUND ? write_remove(writing, queue_id, seq, seq) : rc; // its record, if any
     }
-    uint8_t *copy = rc == 0 ? malloc(value.mv_size + 1) : NULL;
+    store_key_encode(queue_id, seq, key);
+    uint8_t *copy = malloc(value.mv_size + 1);
     if (copy == NULL) {
-        return rc != 0 ? rc : ENOMEM;
+        return ENOMEM;
     }
-    size_t len = value.mv_size;
-    memcpy(copy, value.mv_data, len);
-    rc = write_moved(writing, change, copy, len);
+    memcpy(copy, value.mv_data, value.mv_size);
+    if (item_decode(key, copy, value.mv_size, &item)) {
+        rc = write_moved(writing, change, &item);
+        rc = rc == 0 ? write_remove(writing, queue_id, seq, seq) : rc;
+    } else {
+        rc = set_aside(writing, queue_id, seq); // damaged: not to be handed on
+    }
     free(copy);
-    return rc == 0 ? write_remove(writing, change->as.move.queue_id, change->as.move.seq, change->as.move.seq) : rc;
+    return rc;
+}
+
+static int write_copy(struct writing *writing, const struct change *change)
+{
+    uint8_t key[STORE_KEY_BYTES];
+    void *place;
+    struct engine_bytes own = change->as.copy.own_headers;
+    struct engine_bytes added = change->as.copy.added_headers;
+    struct engine_bytes body = change->as.copy.body;
+    size_t bytes = item_stored_bytes(own.len + added.len, body.len);
+    int rc = place_item(writing, change->as.copy.queue_id, change->as.copy.seq, bytes, key, &place);
+    if (rc == 0) {
+        item_encode(key, change->as.copy.accepted_ms, change->as.copy.put_bytes, own, added, body, place);
+    }
+    return rc;
 }
 
 // --------------------------------------------------------------------------------------------------------------------- commit
+
+static int write_journaled(struct writing *writing, uint64_t number)
+{
+    uint8_t buffer[STORE_KEY_BYTES];
+    uint8_t bytes[STORE_NUMBER_BYTES];
+    MDB_val key = lmdb_key(LMDB_JOURNALED_KEY, 0, buffer);
+    MDB_val value = {sizeof(bytes), bytes};
+    number_encode(buffer, number, bytes);
+    return mdb_put(writing->txn, writing->self->db[DB_META], &key, &value, 0);
+}
 
 static int write_change(struct writing *writing, const struct change *change)
 {
@@ -226,6 +255,10 @@ static int write_change(struct writing *writing, const struct change *change)
         return drop_record(writing, DB_SESSIONS, change->as.session_drop.session_no, 0);
     case CHANGE_META:
         return put_record(writing, DB_META, 0, 0, change->as.meta);
+    case CHANGE_COPY:
+        return write_copy(writing, change);
+    case CHANGE_JOURNALED:
+        return write_journaled(writing, change->as.journaled.number);
     }
     return 0;
 }
@@ -283,6 +316,11 @@ static uint64_t bytes_written(const struct changes *changes)
     for (size_t i = 0; i < changes_count(changes); i++) {
         const struct change *change = changes_at(changes, i);
         bytes += PATH;
+        if (change->kind == CHANGE_COPY) {
+            size_t len = change->as.copy.own_headers.len + change->as.copy.added_headers.len + change->as.copy.body.len;
+            bytes += len < PAGE / 4 ? 2 * len + 64 : len + PAGE + 64;
+            bytes -= PATH; // copies come in the order of their keys, many to a page
+        }
         for (size_t k = 0; change->kind == CHANGE_PUT && k < change->as.put.count; k++) {
             size_t len = change->as.put.bodies[k].len + (change->as.put.headers == NULL ? 0 : change->as.put.headers[k].len);
             bytes += len < PAGE / 4 ? 2 * len + 64 : len + PAGE + 64;
@@ -296,14 +334,15 @@ static uint64_t bytes_written(const struct changes *changes)
 static int tell_full_from_lost(struct lmdb_store *self, int rc)
 {
     MDB_txn *txn;
-    if (lmdb_status(rc) != NQ_NO_SPACE) {
+    bool cut_short = rc == EIO && self->room_refused; // what LMDB says when the medium took only the front of a write
+    if (lmdb_status(rc) != NQ_NO_SPACE && !cut_short) {
         return rc;
     }
     if (fdatasync(self->data_fd) != 0 || mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn) != 0) {
         return EIO;
     }
     mdb_txn_abort(txn);
-    return rc;
+    return cut_short ? ENOSPC : rc;
 }
 
 enum nq_status lmdb_commit(struct store *store, const struct changes *changes, struct store_error *error)

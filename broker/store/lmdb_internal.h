@@ -2,8 +2,11 @@
 #pragma once
 #include <lmdb.h>
 
+#include "arena.h"
 #include "record_codec.h"
 #include "store_lmdb.h"
+
+#define LMDB_JOURNALED_KEY 1 // in DB_META, beside the meta record's 0
 
 enum lmdb_database { DB_META, DB_QUEUES, DB_ITEMS, DB_RECORDS, DB_RUNS, DB_STREAMS, DB_SESSIONS, DB_QUARANTINE, DB_COUNT };
 
@@ -16,6 +19,7 @@ struct lmdb_store {
     uint64_t max_disk_bytes, reserve_bytes;
     uint64_t allocated_bytes; // of data.mdb, ahead of what LMDB uses
     bool can_allocate;
+    bool room_refused;   // the file system did not have what the commit under way may take
     bool reserve_in_use; // this and the next: by __atomic_*, both threads look at them
     bool failed;
 
@@ -49,7 +53,8 @@ extern const char *const lmdb_names[DB_COUNT];
 
 // lmdb_create.c: a data.mdb appears whole or not at all
 enum nq_status lmdb_create(const char *dir, const uint8_t id[16], struct store_error *error);
-enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *error); // without free pages; replaces one that is there
+enum nq_status lmdb_copy(MDB_env *env, const char *dir,
+                         struct store_error *error); // without free pages; replaces one that is there
 
 // lmdb_space.c
 void lmdb_space_start(struct lmdb_store *self);
@@ -64,3 +69,9 @@ enum nq_status lmdb_read(struct store *store, uint64_t queue_id, uint64_t seq, u
                          struct store_item *item);
 void lmdb_read_end(struct store *store);
 enum nq_status lmdb_load(struct store *store, const struct store_loader *loader, struct store_error *error);
+
+// lmdb_lookup.c: for the journal in front of this store, from any thread
+// Number of the last group of the journal that is in; 0: none. Errors: DAMAGED, STORAGE_FAILED.
+enum nq_status lmdb_journaled(struct store *store, uint64_t *number, struct store_error *error);
+// One item as of the last commit, copied into the arena. EMPTY, DAMAGED, NO_MEMORY, STORAGE_FAILED.
+enum nq_status lmdb_fetch(struct store *store, uint64_t queue_id, uint64_t seq, struct nq_arena *arena, struct store_item *item);

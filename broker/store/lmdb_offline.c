@@ -88,13 +88,48 @@ static void finish_tally(struct checking *checking, const struct tally *tally)
         fprintf(checking->findings, "queue %.*s: %llu items at or above its next seq %llu\n", queue->name_len, queue->name,
                 (unsigned long long)tally->above_next, (unsigned long long)queue->next_seq);
     }
-    // Behind a mark that is still being reclaimed, more may be stored than counts.
-    bool exact = queue->reclaimed_below >= queue->gone_below;
-    if (exact ? tally->live != named : tally->live < named) {
+    if (tally->live != named) {
         checking->report->misplaced++;
         fprintf(checking->findings, "queue %.*s: %llu items stored, its record counts %llu\n", queue->name_len, queue->name,
                 (unsigned long long)tally->live, (unsigned long long)named);
     }
+}
+
+static bool is_in_run(struct checking *checking, uint64_t queue_id, uint64_t seq)
+{
+    uint8_t buffer[STORE_KEY_BYTES];
+    MDB_cursor *cursor;
+    MDB_val key = lmdb_key(queue_id, seq + 1, buffer);
+    MDB_val value;
+    struct run_record run;
+    if (mdb_cursor_open(checking->txn, checking->db[DB_RUNS], &cursor) != 0) {
+        return false;
+    }
+    // The last run that begins at or below it.
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    rc = mdb_cursor_get(cursor, &key, &value, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+    bool found_run = rc == 0 && key.mv_size == STORE_KEY_BYTES &&
+                     record_decode(RECORD_RUN, key.mv_data, value.mv_data, value.mv_size, &run) && run.queue_id == queue_id &&
+                     run.last_seq >= seq;
+    mdb_cursor_close(cursor);
+    return found_run;
+}
+
+// What a mark has gone over counts only while it is on lease; the rest waits to be removed.
+static bool is_live(struct checking *checking, const struct queue_record *queue, uint64_t seq)
+{
+    uint8_t buffer[STORE_KEY_BYTES];
+    MDB_val key = lmdb_key(queue->queue_id, seq, buffer);
+    MDB_val value;
+    struct item_record record;
+    if (seq >= queue->gone_below) {
+        return true;
+    }
+    if (mdb_get(checking->txn, checking->db[DB_RECORDS], &key, &value) == 0 &&
+        record_decode(RECORD_ITEM, buffer, value.mv_data, value.mv_size, &record)) {
+        return record.state == ITEM_LEASED;
+    }
+    return is_in_run(checking, queue->queue_id, seq);
 }
 
 static void start_tally(struct checking *checking, struct tally *tally, uint64_t queue_id, const MDB_val *key)
@@ -134,7 +169,7 @@ static int check_items(struct checking *checking)
             finish_tally(checking, &tally);
             start_tally(checking, &tally, queue_id, &key);
         }
-        tally.live++;
+        tally.live += is_live(checking, &tally.queue, seq) ? 1 : 0;
         tally.above_next += tally.known && seq >= tally.queue.next_seq ? 1 : 0;
     }
     finish_tally(checking, &tally);
@@ -261,7 +296,8 @@ static enum nq_status walk_in_child(const char *dir, FILE *findings, struct shar
     if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0) { // LMDB follows page numbers without doubt
         result->report.damaged++;
         fprintf(findings, "the store's pages are damaged: reading them ended the check (%s %d)\n",
-                WIFEXITED(wait_status) ? "exit" : "signal", WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status));
+                WIFEXITED(wait_status) ? "exit" : "signal",
+                WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status));
         result->status = lmdb_fail(&result->error, NQ_DAMAGED, "the store's pages are damaged", 0);
     }
     if (error != NULL) {

@@ -15,8 +15,7 @@ enum { LMDB_META_OFFSET = 16, META_BYTES = 136, READERS_MAX = 8 };
 #define MAP_BYTES_FIRST (1ull << 40)
 #define MAP_BYTES_LEAST (1ull << 30)
 
-const char *const lmdb_names[DB_COUNT] = {"meta", "queues",  "items",    "item_records",
-                                               "runs", "streams", "sessions", "quarantine"};
+const char *const lmdb_names[DB_COUNT] = {"meta", "queues", "items", "item_records", "runs", "streams", "sessions", "quarantine"};
 
 struct lmdb_store *lmdb_of(const struct store *store)
 {

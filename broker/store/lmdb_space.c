@@ -67,9 +67,16 @@ struct usage {
     uint64_t end_bytes;  // of the last page ever used: behind it nothing was written
 };
 
-static enum nq_status look_at_pages(const struct lmdb_store *self, struct usage *usage)
+static uint64_t end_bytes(const struct lmdb_store *self)
 {
     MDB_envinfo info;
+    MDB_stat stat;
+    bool known = mdb_env_info(self->env, &info) == 0 && mdb_env_stat(self->env, &stat) == 0;
+    return known ? ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize : 0;
+}
+
+static enum nq_status look_at_pages(const struct lmdb_store *self, struct usage *usage)
+{
     MDB_stat stat;
     MDB_txn *txn;
     uint64_t pages = 2; // LMDB's own
@@ -83,11 +90,8 @@ static enum nq_status look_at_pages(const struct lmdb_store *self, struct usage 
     }
     mdb_txn_abort(txn);
     if (rc == 0) {
-        rc = mdb_env_info(self->env, &info);
-    }
-    if (rc == 0) {
         usage->live_bytes = pages * stat.ms_psize;
-        usage->end_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+        usage->end_bytes = end_bytes(self);
     }
     return lmdb_status(rc);
 }
@@ -131,18 +135,15 @@ static void lengthen(const struct lmdb_store *self, uint64_t end)
 void lmdb_make_room(struct lmdb_store *self, uint64_t bytes)
 {
     struct usage usage;
-    MDB_envinfo info;
-    MDB_stat stat;
-    if (mdb_env_info(self->env, &info) != 0 || mdb_env_stat(self->env, &stat) != 0) {
-        return;
-    }
-    uint64_t need = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize + bytes;
+    uint64_t need = end_bytes(self) + bytes;
+    self->room_refused = false;
     if (need <= self->allocated_bytes) {
         return;
     }
     bool reuses = look_at_pages(self, &usage) == NQ_OK && (usage.end_bytes - usage.live_bytes) / REUSE_MARGIN >= bytes;
     // When nothing can be allocated the commit itself will tell.
-    if (reuses || !self->can_allocate || !allocate_ahead(self, need)) {
+    self->room_refused = reuses || !self->can_allocate || !allocate_ahead(self, need);
+    if (self->room_refused) {
         lengthen(self, need);
     }
 }

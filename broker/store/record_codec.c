@@ -255,3 +255,19 @@ bool item_decode(const uint8_t key[STORE_KEY_BYTES], const void *data, size_t le
     item->body = (struct engine_bytes){len - STORE_ITEM_HEADER_BYTES - headers, content + headers};
     return true;
 }
+
+void number_encode(const uint8_t key[STORE_KEY_BYTES], uint64_t number, uint8_t out[STORE_NUMBER_BYTES])
+{
+    write_le(out + CRC_BYTES, number, 8);
+    write_le(out, checksum(key, out, STORE_NUMBER_BYTES), CRC_BYTES);
+}
+
+bool number_decode(const uint8_t key[STORE_KEY_BYTES], const void *data, size_t len, uint64_t *number)
+{
+    const uint8_t *in = data;
+    if (len != STORE_NUMBER_BYTES || read_le(in, CRC_BYTES) != checksum(key, in, len)) {
+        return false;
+    }
+    *number = read_le(in + CRC_BYTES, 8);
+    return true;
+}

@@ -14,6 +14,7 @@ enum {
     STORE_KEY_BYTES = 16,
     STORE_RECORD_BYTES_MAX = 640,
     STORE_ITEM_HEADER_BYTES = 32,
+    STORE_NUMBER_BYTES = 12,
 };
 
 enum record_kind { RECORD_META, RECORD_QUEUE, RECORD_ITEM, RECORD_RUN, RECORD_STREAM, RECORD_SESSION, RECORD_KINDS };
@@ -33,3 +34,7 @@ void item_encode(const uint8_t key[STORE_KEY_BYTES], uint64_t accepted_ms, uint6
                  struct engine_bytes added, struct engine_bytes body, uint8_t *out);
 // False: damaged. `item` points into data.
 bool item_decode(const uint8_t key[STORE_KEY_BYTES], const void *data, size_t len, struct store_item *item);
+
+// A lone number with its checksum.
+void number_encode(const uint8_t key[STORE_KEY_BYTES], uint64_t number, uint8_t out[STORE_NUMBER_BYTES]);
+bool number_decode(const uint8_t key[STORE_KEY_BYTES], const void *data, size_t len, uint64_t *number);

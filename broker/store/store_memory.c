@@ -10,7 +10,10 @@ enum { CHUNK_BITS = 9, CHUNK_ITEMS = 1 << CHUNK_BITS };
 
 struct memory_item {
     uint64_t accepted_ms;
-    uint64_t put_bytes;
+    union {
+        uint64_t put_bytes;
+        struct memory_item *next_removed; // of one that is only kept for its readers
+    };
     size_t headers_len, own_headers_len, body_len;
     uint8_t bytes[]; // headers, then body
 };
@@ -34,6 +37,8 @@ struct memory_store {
     struct table streams;     // (queue id, stream)
     struct table sessions;    // (session no, 0)
     struct chunk *last_chunk; // the one looked up last
+    bool reading;
+    struct memory_item *removed; // while reading: views of these may be held
 };
 
 static struct memory_store *self_of(const struct store *store)
@@ -54,12 +59,6 @@ static struct chunk *chunk_find(struct memory_store *self, uint64_t queue_id, ui
     return chunk;
 }
 
-static struct memory_item *item_find(struct memory_store *self, uint64_t queue_id, uint64_t seq)
-{
-    struct chunk *chunk = chunk_find(self, queue_id, seq);
-    return chunk == NULL ? NULL : chunk->items[seq % CHUNK_ITEMS];
-}
-
 static struct chunk *chunk_for(struct memory_store *self, uint64_t queue_id, uint64_t seq)
 {
     struct chunk *chunk = chunk_find(self, queue_id, seq);
@@ -74,6 +73,28 @@ static struct chunk *chunk_for(struct memory_store *self, uint64_t queue_id, uin
         self->used_bytes += sizeof(*chunk);
     }
     return chunk;
+}
+
+// The first chunk that may hold `seq` or a later one of the queue. Neighbours are tried before all are looked through.
+static struct chunk *chunk_from(struct memory_store *self, uint64_t queue_id, uint64_t seq) // NULL: none
+{
+    enum { NEIGHBOURS = 16 };
+    struct chunk *first = chunk_find(self, queue_id, seq);
+    uint64_t number = seq >> CHUNK_BITS;
+    for (uint64_t i = 1; first == NULL && i <= NEIGHBOURS; i++) {
+        first = table_find(&self->chunks, queue_id, number + i);
+    }
+    if (first != NULL) {
+        return first;
+    }
+    for (size_t i = 0; self->chunks.slots != NULL && i <= self->chunks.mask; i++) {
+        struct chunk *chunk = self->chunks.slots[i].value;
+        if (chunk != NULL && chunk->queue_id == queue_id && chunk->number > number &&
+            (first == NULL || chunk->number < first->number)) {
+            first = chunk;
+        }
+    }
+    return first;
 }
 
 static uint64_t item_weight(const struct memory_item *item)
@@ -139,6 +160,26 @@ static struct memory_item *item_take(struct memory_store *self, uint64_t queue_i
     return item;
 }
 
+// Views of an item live until the end of the reading.
+static void item_discard(struct memory_store *self, struct memory_item *item)
+{
+    if (item != NULL && self->reading) {
+        item->next_removed = self->removed;
+        self->removed = item;
+    } else {
+        free(item);
+    }
+}
+
+static void free_removed(struct memory_store *self)
+{
+    while (self->removed != NULL) {
+        struct memory_item *next = self->removed->next_removed;
+        free(self->removed);
+        self->removed = next;
+    }
+}
+
 // -------------------------------------------------------------------------------------------------------------------- records
 
 static bool record_set(struct table *table, uint64_t a, uint64_t b, const void *record, size_t bytes)
@@ -193,17 +234,46 @@ static bool apply_put(struct memory_store *self, const struct change *change)
     return true;
 }
 
+static void remove_items(struct memory_store *self, uint64_t queue_id, uint64_t first_seq, uint64_t last_seq)
+{
+    struct chunk *chunk;
+    for (uint64_t seq = first_seq; seq <= last_seq && (chunk = chunk_from(self, queue_id, seq)) != NULL;) {
+        uint64_t chunk_first = chunk->number << CHUNK_BITS;
+        uint64_t chunk_last = chunk_first + CHUNK_ITEMS - 1;
+        uint64_t last = chunk_last < last_seq ? chunk_last : last_seq;
+        for (seq = seq > chunk_first ? seq : chunk_first; seq <= last; seq++) { // the last one taken ends the chunk
+            item_discard(self, item_take(self, queue_id, seq));
+        }
+        if (chunk_last == UINT64_MAX) {
+            break;
+        }
+    }
+}
+
+static void remove_records(struct memory_store *self, uint64_t queue_id, uint64_t first_seq, uint64_t last_seq)
+{
+    struct table *items = &self->items;
+    if (last_seq - first_seq < items->count) {
+        for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
+            record_drop(items, queue_id, seq);
+        }
+        return;
+    }
+    for (size_t i = 0; items->count > 0 && i <= items->mask;) {
+        const struct item_record *record = items->slots[i].value;
+        if (record != NULL && record->queue_id == queue_id && record->seq >= first_seq && record->seq <= last_seq) {
+            record_drop(items, queue_id, record->seq); // another may move into this slot: look again
+        } else {
+            i++;
+        }
+    }
+}
+
 static void apply_remove(struct memory_store *self, uint64_t queue_id, uint64_t first_seq, uint64_t last_seq)
 {
-    for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
-        if (chunk_find(self, queue_id, seq) == NULL && self->items.count == 0) {
-            seq |= CHUNK_ITEMS - 1; // nothing in all of this chunk
-            continue;
-        }
-        free(item_take(self, queue_id, seq));
-        if (self->items.count > 0) {
-            record_drop(&self->items, queue_id, seq);
-        }
+    if (first_seq <= last_seq) {
+        remove_items(self, queue_id, first_seq, last_seq);
+        remove_records(self, queue_id, first_seq, last_seq);
     }
 }
 
@@ -222,7 +292,7 @@ static bool apply_move(struct memory_store *self, const struct change *change)
         item->accepted_ms = change->as.move.accepted_ms;
         item->put_bytes = change->as.move.put_bytes;
     }
-    free(old);
+    item_discard(self, old);
     return item_insert(self, change->as.move.to_queue_id, change->as.move.to_seq, item);
 }
 
@@ -270,6 +340,9 @@ static bool apply(struct memory_store *self, const struct change *change)
     case CHANGE_META:
         self->meta = *change->as.meta;
         return true;
+    case CHANGE_COPY:
+    case CHANGE_JOURNALED:
+        return true; // between stores on disk only
     }
     return true;
 }
@@ -400,10 +473,10 @@ static bool visit_chunk(struct memory_store *self, const struct store_loader *lo
 static enum nq_status memory_load(struct store *store, const struct store_loader *loader, struct store_error *error)
 {
     struct memory_store *self = self_of(store);
-    bool ok = loader->meta(loader->context, &self->meta) && each_sorted(self, &self->queues, loader, visit_queue) &&
-              each_sorted(self, &self->sessions, loader, visit_session) && each_sorted(self, &self->items, loader, visit_item) &&
-              each_sorted(self, &self->runs, loader, visit_run) && each_sorted(self, &self->streams, loader, visit_stream) &&
-              each_sorted(self, &self->chunks, loader, visit_chunk);
+    bool ok = !self->failed && loader->meta(loader->context, &self->meta) &&
+              each_sorted(self, &self->queues, loader, visit_queue) && each_sorted(self, &self->sessions, loader, visit_session) &&
+              each_sorted(self, &self->items, loader, visit_item) && each_sorted(self, &self->runs, loader, visit_run) &&
+              each_sorted(self, &self->streams, loader, visit_stream) && each_sorted(self, &self->chunks, loader, visit_chunk);
     return ok ? NQ_OK : fail(error, NQ_NO_MEMORY, "memory store: out of memory");
 }
 
@@ -411,12 +484,16 @@ static enum nq_status memory_load(struct store *store, const struct store_loader
 
 static enum nq_status memory_read_begin(struct store *store, struct store_error *error)
 {
-    return self_of(store)->failed ? fail(error, NQ_NO_MEMORY, "memory store: out of memory") : NQ_OK;
+    struct memory_store *self = self_of(store);
+    self->reading = !self->failed;
+    return self->failed ? fail(error, NQ_NO_MEMORY, "memory store: out of memory") : NQ_OK;
 }
 
 static void memory_read_end(struct store *store)
 {
-    (void)store;
+    struct memory_store *self = self_of(store);
+    free_removed(self);
+    self->reading = false;
 }
 
 static void describe(const struct memory_item *stored, uint64_t seq, struct store_item *item)
@@ -433,21 +510,21 @@ static enum nq_status memory_read(struct store *store, uint64_t queue_id, uint64
                                   struct store_item *item)
 {
     struct memory_store *self = self_of(store);
-    const struct queue_record *queue = table_find(&self->queues, queue_id, 0);
-    if (queue != NULL && below_seq > queue->next_seq) {
-        below_seq = queue->next_seq;
-    }
-    for (; seq < below_seq; seq++) {
-        const struct memory_item *stored = item_find(self, queue_id, seq);
-        if (stored != NULL) {
-            describe(stored, seq, item);
-            return NQ_OK;
-        }
-        if (!or_next) {
+    while (seq < below_seq) {
+        const struct chunk *chunk = or_next ? chunk_from(self, queue_id, seq) : chunk_find(self, queue_id, seq);
+        if (chunk == NULL) {
             break;
         }
-        if (chunk_find(self, queue_id, seq) == NULL) {
-            seq |= CHUNK_ITEMS - 1;
+        uint64_t first = chunk->number << CHUNK_BITS;
+        for (seq = seq > first ? seq : first; seq < below_seq && seq >> CHUNK_BITS == chunk->number; seq++) {
+            const struct memory_item *stored = chunk->items[seq % CHUNK_ITEMS];
+            if (stored != NULL) {
+                describe(stored, seq, item);
+                return NQ_OK;
+            }
+            if (!or_next) {
+                return NQ_EMPTY;
+            }
         }
     }
     return NQ_EMPTY;
@@ -488,6 +565,7 @@ static void memory_close(struct store **store_p)
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         free_records(tables[i]);
     }
+    free_removed(self);
     free(self);
     *store_p = NULL;
 }

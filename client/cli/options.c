@@ -14,7 +14,7 @@ enum { EXIT_USAGE = 64, LONG_BASE = 256, OPTIONS_MAX = 64, COMMON_INDEX = 64 };
 
 #define AT(field) offsetof(struct cli_common, field)
 const struct cli_option cli_common_options[] = {
-    {'s', "server", "ENDPOINT", "of the broker (again: one more; NETQUEUE_SERVER)", CLI_LIST, AT(servers), 0, 0},
+    {'s', "server", "ENDPOINT", "of the broker (again: more; NETQUEUE_SERVER)", CLI_LIST, AT(servers), 0, 0},
     {0, "timeout", "TIME", NULL, CLI_DURATION, AT(timeout_ms), 1, 0},
     {0, "format", "text|json", NULL, CLI_FORMAT, AT(format), 0, 0},
     {'q', "quiet", NULL, NULL, CLI_FLAG, AT(quiet), 0, 0},
@@ -55,7 +55,8 @@ static void make_tables(const struct cli_program *program, const char *mode, str
     size_t len = strlen(mode);
     for (size_t i = 0; i < option_total(program); i++) {
         const struct cli_option *option = option_at(program, i);
-        tables->longs[i] = (struct option){option->name, option->kind == CLI_FLAG ? no_argument : required_argument, NULL, LONG_BASE + (int)i};
+        tables->longs[i] =
+            (struct option){option->name, option->kind == CLI_FLAG ? no_argument : required_argument, NULL, LONG_BASE + (int)i};
         if (option->letter != 0) {
             tables->shorts[len++] = option->letter;
             if (option->kind != CLI_FLAG) {
@@ -85,8 +86,8 @@ static void say_unknown(const struct cli_program *program, const char *text, str
     for (size_t i = 0; i < option_total(program); i++) {
         matches += len > 2 && strncmp(option_at(program, i)->name, text + 2, len - 2) == 0;
     }
-    snprintf(arguments->error, sizeof(arguments->error), "%s option '%.*s'", matches > 1 ? "ambiguous" : "unknown", (int)(len < 100 ? len : 100),
-             text);
+    snprintf(arguments->error, sizeof(arguments->error), "%s option '%.*s'", matches > 1 ? "ambiguous" : "unknown",
+             (int)(len < 100 ? len : 100), text);
 }
 
 static void say_wrong(const struct cli_program *program, int code, char **argv, struct cli_arguments *arguments)
@@ -172,8 +173,7 @@ static bool prepare(int argc, char **argv, struct cli_arguments *arguments)
 
 int cli_parse(const struct cli_program *program, int argc, char **argv, void *options, struct cli_arguments *arguments)
 {
-    bool ok = prepare(argc, argv, arguments) && scan(program, argc, argv, arguments) &&
-              apply_hits(options, arguments);
+    bool ok = prepare(argc, argv, arguments) && scan(program, argc, argv, arguments) && apply_hits(options, arguments);
     return ok ? 0 : EXIT_USAGE;
 }
 

@@ -29,7 +29,7 @@ struct cli_option {
     const char *argument; // as shown in --help; NULL for a flag
     const char *help;     // NULL: only named in the last line of --help
     enum cli_kind kind;
-    size_t offset;        // in the program's options
+    size_t offset;            // in the program's options
     uint64_t lowest, highest; // of counts, sizes and durations; highest 0: no limit
 };
 
@@ -40,7 +40,10 @@ struct cli_common {
     enum cli_format format;
     bool quiet, help, version;
 };
-#define CLI_COMMON_DEFAULTS {.timeout_ms = 30000}
+#define CLI_COMMON_DEFAULTS                                                                                                        \
+    {                                                                                                                              \
+        .timeout_ms = 30000                                                                                                        \
+    }
 
 struct cli_program {
     const char *name;  // "netqueue-producer"
@@ -55,10 +58,10 @@ struct cli_hit;
 struct cli_arguments {
     const char **words; // not options, before a "--"
     size_t words_count;
-    char *const *rest;  // behind the "--"
+    char *const *rest; // behind the "--"
     size_t rest_count;
-    bool has_rest;      // there was a "--"
-    uint64_t given;     // one bit per option of the program's own table, wherever the value came from
+    bool has_rest;  // there was a "--"
+    uint64_t given; // one bit per option of the program's own table, wherever the value came from
     char error[384];
 
     struct cli_hit *hits; // of the parser

@@ -69,9 +69,14 @@ void cli_progress(const char *format, ...)
     pthread_mutex_unlock(&lock);
 }
 
-uint64_t cli_now_ms(void)
+uint64_t cli_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t cli_now_ms(void)
+{
+    return cli_now_ns() / 1000000;
 }

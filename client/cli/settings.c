@@ -11,9 +11,8 @@ static const struct setting {
     const char *name;
     const char *variable;
 } settings[] = {
-    {"server", "NETQUEUE_SERVER"}, {"timeout", "NETQUEUE_TIMEOUT"}, {"format", "NETQUEUE_FORMAT"},
-    {"quiet", "NETQUEUE_QUIET"},   {"grace", "NETQUEUE_GRACE"},     {"window", "NETQUEUE_WINDOW"},
-    {"name", "NETQUEUE_NAME"},
+    {"server", "NETQUEUE_SERVER"}, {"timeout", "NETQUEUE_TIMEOUT"}, {"format", "NETQUEUE_FORMAT"}, {"quiet", "NETQUEUE_QUIET"},
+    {"grace", "NETQUEUE_GRACE"},   {"window", "NETQUEUE_WINDOW"},   {"name", "NETQUEUE_NAME"},
 };
 
 static char *trim(char *text)
@@ -58,7 +57,8 @@ static bool set_from_text(const struct cli_program *program, const char *name, c
     return ok;
 }
 
-static bool set_from_line(const struct cli_program *program, char *line, const char *where, void *options, struct cli_arguments *arguments)
+static bool set_from_line(const struct cli_program *program, char *line, const char *where, void *options,
+                          struct cli_arguments *arguments)
 {
     line = trim(line);
     if (line[0] == '\0' || line[0] == '#') {
@@ -80,7 +80,8 @@ static bool set_from_line(const struct cli_program *program, char *line, const c
     return false;
 }
 
-bool cli_settings_load(const struct cli_program *program, const char *path, bool required, void *options, struct cli_arguments *arguments)
+bool cli_settings_load(const struct cli_program *program, const char *path, bool required, void *options,
+                       struct cli_arguments *arguments)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {

@@ -10,4 +10,5 @@
 bool cli_settings_apply(const struct cli_program *program, void *options, struct cli_arguments *arguments);
 
 // The file alone. A missing file is an error only when `required`.
-bool cli_settings_load(const struct cli_program *program, const char *path, bool required, void *options, struct cli_arguments *arguments);
+bool cli_settings_load(const struct cli_program *program, const char *path, bool required, void *options,
+                       struct cli_arguments *arguments);

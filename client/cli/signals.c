@@ -21,7 +21,7 @@ static atomic_int slots_used;    // those behind it are free
 static atomic_int handlers_busy; // a client must not go away while a handler may hold its address
 static atomic_uint signals_seen;
 
-void cli_wake_all(void)
+static void wake_all(void)
 {
     int saved = errno;
     atomic_fetch_add(&handlers_busy, 1);
@@ -46,7 +46,7 @@ static void on_signal(int number)
 {
     (void)number;
     atomic_fetch_add(&signals_seen, 1);
-    cli_wake_all();
+    wake_all();
 }
 
 bool cli_signals_install(void)

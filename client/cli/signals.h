@@ -12,7 +12,5 @@ struct cli_listener {
 };
 bool cli_listen(struct cli_listener *listener, struct nq_client *client); // client may be NULL
 void cli_listener_clear(const struct cli_listener *listener);
-void cli_unlisten(struct cli_listener *listener); // before the client is destroyed; accepts one that never listened (slot and fd -1)
-
-// The same from inside the program, e.g. when another thread failed. Counts as no signal.
-void cli_wake_all(void);
+// Before the client is destroyed. Accepts one that never listened (slot and fd are -1).
+void cli_unlisten(struct cli_listener *listener);

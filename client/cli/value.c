@@ -59,7 +59,9 @@ static bool parse_number(const struct cli_option *option, const char *text, uint
 
 static const char *number_form(enum cli_kind kind)
 {
-    return kind == CLI_DURATION ? "a time like 500ms, 1.5s, 5m or 2h" : kind == CLI_SIZE ? "a size like 500, 64K, 16M or 1G" : "a number";
+    return kind == CLI_DURATION ? "a time like 500ms, 1.5s, 5m or 2h"
+           : kind == CLI_SIZE   ? "a size like 500, 64K, 16M or 1G"
+                                : "a number";
 }
 
 static bool set_number(const struct cli_option *option, void *field, const char *text, char *why, size_t why_size)

@@ -10,6 +10,8 @@
 //    in NQ_OUTCOME_UNKNOWN instead. nq_error_text() has a line for a human about the last failure.
 //  - An nq_client and all that was made with it (items, producers, consumers) belong to one thread at a time. Have one client per thread.
 //    Nothing here installs signal handlers; a signal that interrupts a wait ends it with NQ_INTERRUPTED only after nq_interrupt().
+//  - After fork() a child must not touch its parent's clients, not even to destroy them: it makes its own (fork and exec is fine).
+//    task_done, requeue and extend are not ended by nq_interrupt(): the wait after them is.
 #ifndef NETQUEUE_H
 #define NETQUEUE_H
 
@@ -257,7 +259,9 @@ struct nq_producer_failure {
 // options NULL: defaults. The client must outlive the handle.
 NQ_EXPORT enum nq_status nq_producer_open(struct nq_client *client, const char *queue, const struct nq_producer_options *options,
                                           struct nq_producer **out);
-NQ_EXPORT enum nq_status nq_producer_put(struct nq_producer *producer, const struct nq_body *body); // copied
+// The body is copied. NQ_TOO_LARGE and NQ_INTERRUPTED concern this item only: it was not taken, the handle goes on.
+// What is gathered leaves when an answer comes in, so a program that pauses between puts calls nq_producer_flush or _work then.
+NQ_EXPORT enum nq_status nq_producer_put(struct nq_producer *producer, const struct nq_body *body);
 // Return when all that was put is stored, or at the first failure, or NQ_TIMED_OUT after wait_ms (it goes on being sent).
 NQ_EXPORT enum nq_status nq_producer_flush(struct nq_producer *producer, uint64_t wait_ms);
 NQ_EXPORT uint64_t nq_producer_confirmed(const struct nq_producer *producer); // items known to be stored

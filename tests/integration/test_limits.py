@@ -62,9 +62,13 @@ def programs_retry_when_busy(lab):
     for number in range(3):
         with open(lab.write("in-%d" % number, text), "rb") as file:
             producers.append(broker.spawn("netqueue-producer", "q", stdin=file))
-    lines = broker.consume("q", "-n", "180").expect(0).lines
+    consumer = broker.spawn("netqueue-consumer", "q")
     for producer in producers:
-        producer.wait(30).expect(0)
+        producer.wait(60).expect(0)
+    check_equal(broker.stat("q").puts, 180, "items put, of 180 that the producers say are stored")
+    broker.admin("join", "q").expect(0)
+    broker.admin("shutdown", "q").expect(0)
+    lines = consumer.wait(20).expect(0).lines
     check_equal(sorted(int(line.split()[0]) for line in lines), sorted(list(range(60)) * 3), "lines")
 
 

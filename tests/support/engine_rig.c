@@ -235,15 +235,8 @@ static void restore_ages(struct rig *self, const struct queue_record *queue)
     }
 }
 
-void rig_restart(struct rig *self, bool clean)
+void rig_restart_stored(struct rig *self)
 {
-    if (clean) {
-        if (self->flying != NULL) {
-            rig_land(self);
-        }
-        rig_seal(self, true);
-        rig_land(self);
-    }
     dispatch_destroy(&self->dispatch);
     engine_destroy(&self->engine);
     group_clear(&self->groups[0]);
@@ -266,6 +259,19 @@ void rig_restart(struct rig *self, bool clean)
     }
     require(engine_restore_done(self->engine, loading.clean), "restore_done");
     start_dispatch(self);
+}
+
+void rig_restart(struct rig *self, bool clean)
+{
+    if (clean) {
+        if (self->flying != NULL) {
+            rig_land(self);
+        }
+        rig_seal(self, true);
+        rig_land(self);
+    }
+    rig_restart_stored(self);
+    rig_commit(self); // the new epoch, and that what comes now is not clean any more
 }
 
 // ------------------------------------------------------------------------------------------------------------------ shorthands

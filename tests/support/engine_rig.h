@@ -38,6 +38,7 @@ void rig_commit(struct rig *self);           // both
 void rig_settle(struct rig *self);
 // Stop and start on the same store. Clean: all is committed first; else the open and the flying group are lost.
 void rig_restart(struct rig *self, bool clean);
+void rig_restart_stored(struct rig *self); // the second half of it: start with what the store holds; commit before anything is given out
 void rig_tick(struct rig *self, uint64_t ms); // time passes, and all that is due is done
 
 // Shorthands of the tests; they abort where they cannot fail.

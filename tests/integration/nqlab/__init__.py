@@ -4,6 +4,7 @@ lab.py     starts, stops, kills and questions the programs
 client.py  a client of the protocol, written from proto/PROTOCOL.md and proto/netqueue.proto alone
 runner.py  runs the scenarios of one test program and prints its report
 history.py workers that remember what they were promised, for the crash tests
+proxy.py   a TCP proxy that cuts, stalls and swallows
 """
 from .client import Client, Item, Keeper, Status, WAIT_FOREVER
 from .lab import Broker, Lab, Result, until

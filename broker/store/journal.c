@@ -1,0 +1,303 @@
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crc32c.h"
+
+static const char magic[4] = {'N', 'Q', 'J', '1'};
+static const char *const file_names[JOURNAL_FILES] = {"journal-0", "journal-1"};
+
+struct journal {
+    int fd[JOURNAL_FILES];
+    uint64_t file_bytes[JOURNAL_FILES];
+    bool sync;
+    bool failed;
+    uint64_t salt;
+    uint64_t last; // number of the last group
+    int at;        // the file in use
+    uint64_t offset;
+};
+
+// As written in front of a group: magic, crc32c of the rest and the content, salt, number, length.
+struct group_head {
+    uint64_t salt, number, len;
+};
+
+static enum nq_status fail(struct store_error *error, enum nq_status status, const char *what, int why)
+{
+    if (error != NULL) {
+        error->status = status;
+        snprintf(error->text, sizeof(error->text), "the journal: %s%s%s", what, why == 0 ? "" : ": ",
+                 why == 0 ? "" : strerror(why));
+    }
+    return status;
+}
+
+size_t journal_group_bytes(size_t len)
+{
+    size_t bytes = JOURNAL_HEADER_BYTES + len;
+    return (bytes + JOURNAL_BLOCK_BYTES - 1) / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
+}
+
+static void write_head(uint8_t *group, const struct group_head *head)
+{
+    memcpy(group, magic, 4);
+    memcpy(group + 8, &head->salt, 8);
+    memcpy(group + 16, &head->number, 8);
+    memcpy(group + 24, &head->len, 8);
+    uint32_t crc = crc32c(0, group + 8, JOURNAL_HEADER_BYTES - 8 + (size_t)head->len);
+    memcpy(group + 4, &crc, 4);
+}
+
+// False: no group of ours begins here, or it is not whole.
+static bool read_head(const uint8_t *file, uint64_t file_bytes, uint64_t offset, uint64_t salt, struct group_head *head)
+{
+    uint32_t crc;
+    const uint8_t *group = file + offset;
+    if (offset + JOURNAL_HEADER_BYTES > file_bytes || memcmp(group, magic, 4) != 0) {
+        return false;
+    }
+    memcpy(&crc, group + 4, 4);
+    memcpy(&head->salt, group + 8, 8);
+    memcpy(&head->number, group + 16, 8);
+    memcpy(&head->len, group + 24, 8);
+    if (head->salt != salt || head->len > file_bytes - offset - JOURNAL_HEADER_BYTES) {
+        return false;
+    }
+    return crc == crc32c(0, group + 8, JOURNAL_HEADER_BYTES - 8 + (size_t)head->len);
+}
+
+// -------------------------------------------------------------------------------------------------------------------- reading
+
+// The groups at the front of one file.
+struct stretch {
+    const uint8_t *file;
+    uint64_t file_bytes;
+    uint64_t first, last; // numbers; 0: none
+    uint64_t end;         // offset behind the last
+};
+
+static void measure(struct stretch *stretch, uint64_t salt)
+{
+    struct group_head head;
+    while (read_head(stretch->file, stretch->file_bytes, stretch->end, salt, &head) &&
+           (stretch->first == 0 || head.number == stretch->last + 1)) {
+        stretch->first = stretch->first == 0 ? head.number : stretch->first;
+        stretch->last = head.number;
+        stretch->end += journal_group_bytes((size_t)head.len);
+    }
+}
+
+// Is there a whole group behind the stretch that is later than `last`?
+static bool has_later(const struct stretch *stretch, uint64_t salt, uint64_t last)
+{
+    struct group_head head;
+    for (uint64_t at = stretch->end; at + JOURNAL_HEADER_BYTES <= stretch->file_bytes; at += JOURNAL_BLOCK_BYTES) {
+        if (read_head(stretch->file, stretch->file_bytes, at, salt, &head) && head.number > last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum nq_status visit_stretch(const struct stretch *stretch, uint64_t salt, uint64_t *applied, journal_visit *visit,
+                                    void *context, struct store_error *error)
+{
+    struct group_head head;
+    enum nq_status status = NQ_OK;
+    for (uint64_t at = 0; status == NQ_OK && at < stretch->end; at += journal_group_bytes((size_t)head.len)) {
+        if (!read_head(stretch->file, stretch->file_bytes, at, salt, &head)) {
+            return fail(error, NQ_DAMAGED, "it changed while it was read", 0);
+        }
+        if (head.number <= *applied) {
+            continue;
+        }
+        if (head.number != *applied + 1) {
+            return fail(error, NQ_DAMAGED, "a group is missing", 0);
+        }
+        status = visit(context, head.number, stretch->file + at + JOURNAL_HEADER_BYTES, (size_t)head.len, error);
+        *applied = head.number;
+    }
+    return status;
+}
+
+static enum nq_status read_groups(struct journal *self, struct stretch *stretches, uint64_t above, journal_visit *visit,
+                                  void *context, struct store_error *error)
+{
+    uint64_t applied = above;
+    for (int i = 0; i < JOURNAL_FILES; i++) {
+        measure(&stretches[i], self->salt);
+    }
+    int older = stretches[1].first != 0 && (stretches[0].first == 0 || stretches[1].first < stretches[0].first) ? 1 : 0;
+    enum nq_status status = visit_stretch(&stretches[older], self->salt, &applied, visit, context, error);
+    if (status == NQ_OK) {
+        status = visit_stretch(&stretches[1 - older], self->salt, &applied, visit, context, error);
+    }
+    for (int i = 0; status == NQ_OK && self->sync && i < JOURNAL_FILES; i++) {
+        if (has_later(&stretches[i], self->salt, applied)) {
+            status = fail(error, NQ_DAMAGED, "it is damaged in the middle: what follows was acknowledged and cannot be applied", 0);
+        }
+    }
+    self->last = applied;
+    return status;
+}
+
+// --------------------------------------------------------------------------------------------------------------- open and close
+
+static enum nq_status open_file(struct journal *self, int dir_fd, int index, uint64_t file_bytes, struct store_error *error)
+{
+    struct stat file;
+    int fd = openat(dir_fd, file_names[index], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    self->fd[index] = fd;
+    if (fd < 0 || fstat(fd, &file) != 0) {
+        return fail(error, NQ_STORAGE_FAILED, file_names[index], errno);
+    }
+    if (file.st_size == 0) {
+        int rc = posix_fallocate(fd, 0, (off_t)file_bytes);
+        if (rc != 0 && rc != ENOSPC && ftruncate(fd, (off_t)file_bytes) == 0) {
+            rc = 0; // a file system that cannot allocate ahead
+        }
+        if (rc != 0) {
+            (void)!ftruncate(fd, 0);
+            return fail(error, rc == ENOSPC ? NQ_NO_SPACE : NQ_STORAGE_FAILED, file_names[index], rc);
+        }
+        file.st_size = (off_t)file_bytes;
+    }
+    self->file_bytes[index] = (uint64_t)file.st_size / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
+    return fsync(fd) == 0 ? NQ_OK : fail(error, NQ_STORAGE_FAILED, file_names[index], errno);
+}
+
+static enum nq_status map_and_read(struct journal *self, uint64_t above, journal_visit *visit, void *context,
+                                   struct store_error *error)
+{
+    struct stretch stretches[JOURNAL_FILES] = {{0}, {0}};
+    enum nq_status status = NQ_OK;
+    for (int i = 0; i < JOURNAL_FILES; i++) {
+        void *file = mmap(NULL, self->file_bytes[i] == 0 ? 1 : self->file_bytes[i], PROT_READ, MAP_SHARED, self->fd[i], 0);
+        if (file == MAP_FAILED) {
+            status = fail(error, NQ_STORAGE_FAILED, file_names[i], errno);
+            break;
+        }
+        stretches[i].file = file;
+        stretches[i].file_bytes = self->file_bytes[i];
+    }
+    if (status == NQ_OK) {
+        status = read_groups(self, stretches, above, visit, context, error);
+    }
+    for (int i = 0; i < JOURNAL_FILES; i++) {
+        if (stretches[i].file != NULL) {
+            munmap((void *)(uintptr_t)stretches[i].file, self->file_bytes[i] == 0 ? 1 : self->file_bytes[i]);
+        }
+    }
+    return status;
+}
+
+enum nq_status journal_open(int dir_fd, uint64_t file_bytes, bool sync, uint64_t salt, uint64_t above, journal_visit *visit,
+                            void *context, struct journal **out, struct store_error *error)
+{
+    struct journal *self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        return fail(error, NQ_NO_MEMORY, "out of memory", 0);
+    }
+    self->sync = sync;
+    self->salt = salt;
+    self->fd[0] = self->fd[1] = -1;
+    enum nq_status status = NQ_OK;
+    for (int i = 0; i < JOURNAL_FILES && status == NQ_OK; i++) {
+        status = open_file(self, dir_fd, i, file_bytes, error);
+    }
+    if (status == NQ_OK) {
+        status = map_and_read(self, above, visit, context, error);
+    }
+    if (status == NQ_OK && fsync(dir_fd) != 0) {
+        status = fail(error, NQ_STORAGE_FAILED, "its directory", errno);
+    }
+    *out = self;
+    if (status != NQ_OK) {
+        journal_close(out);
+    }
+    return status;
+}
+
+void journal_close(struct journal **self_p)
+{
+    struct journal *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    for (int i = 0; i < JOURNAL_FILES; i++) {
+        if (self->fd[i] >= 0) {
+            close(self->fd[i]);
+        }
+    }
+    free(self);
+    *self_p = NULL;
+}
+
+// --------------------------------------------------------------------------------------------------------------------- append
+
+uint64_t journal_last(const struct journal *self)
+{
+    return self->last;
+}
+
+void journal_skip(struct journal *self)
+{
+    self->last++;
+}
+
+bool journal_fits(const struct journal *self, size_t len)
+{
+    return journal_group_bytes(len) <= self->file_bytes[self->at] - self->offset;
+}
+
+size_t journal_len_max(const struct journal *self)
+{
+    uint64_t least = self->file_bytes[0] < self->file_bytes[1] ? self->file_bytes[0] : self->file_bytes[1];
+    return least < JOURNAL_BLOCK_BYTES ? 0 : (size_t)least - JOURNAL_HEADER_BYTES;
+}
+
+uint64_t journal_bytes(const struct journal *self)
+{
+    return self->file_bytes[0] + self->file_bytes[1];
+}
+
+void journal_turn(struct journal *self)
+{
+    self->at = 1 - self->at;
+    self->offset = 0;
+}
+
+enum nq_status journal_append(struct journal *self, uint8_t *group, size_t len, struct store_error *error)
+{
+    size_t bytes = journal_group_bytes(len);
+    const struct group_head head = {.salt = self->salt, .number = self->last + 1, .len = len};
+    if (self->failed) {
+        return fail(error, NQ_STORAGE_FAILED, "it has failed before", 0);
+    }
+    memset(group + JOURNAL_HEADER_BYTES + len, 0, bytes - JOURNAL_HEADER_BYTES - len);
+    write_head(group, &head);
+    for (size_t done = 0; done < bytes;) {
+        ssize_t wrote = pwrite(self->fd[self->at], group + done, bytes - done, (off_t)(self->offset + done));
+        if (wrote < 0 && errno != EINTR) {
+            self->failed = true;
+            return fail(error, NQ_STORAGE_FAILED, "cannot write", errno);
+        }
+        done += wrote > 0 ? (size_t)wrote : 0;
+    }
+    // A page that could not be written may be thought clean from here on: a failed flush is never tried again.
+    if (self->sync && fdatasync(self->fd[self->at]) != 0) {
+        self->failed = true;
+        return fail(error, NQ_STORAGE_FAILED, "cannot flush", errno);
+    }
+    self->offset += bytes;
+    self->last++;
+    return NQ_OK;
+}

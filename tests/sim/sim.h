@@ -1,0 +1,47 @@
+// One run of the simulation: the rig under test, the model, and what the imagined clients remember.
+#pragma once
+#include "engine_rig.h"
+#include "model.h"
+
+enum { SIM_CLIENTS = 5, SIM_TOKENS = 64, SIM_DEAD_QUEUES = 400 };
+
+struct sim_client {
+    uint64_t session; // 0: none
+    uint64_t next_request;
+};
+
+struct sim_token {
+    uint64_t queue_id;
+    struct engine_token token;
+};
+
+struct sim {
+    struct rig rig;
+    struct model model, sealed, durable;
+    uint64_t random;
+    uint64_t step;
+    struct sim_client clients[SIM_CLIENTS];
+    struct sim_token tokens[SIM_TOKENS]; // the latest ones handed out
+    size_t tokens_count;
+    uint32_t next_body;
+    size_t changes_seen; // of the open group
+    uint64_t last_queue_id;
+    uint64_t answers, restarts;
+    bool trace; // tell each step
+};
+
+uint64_t sim_random(struct sim *self, uint64_t below);
+bool sim_chance(struct sim *self, uint64_t percent);
+
+// check.c: each compares the rig with the model and fails loudly.
+void sim_take_moves(struct sim *self);
+void sim_check_answers(struct sim *self); // and learns the tokens in them
+void sim_check_state(struct sim *self);
+void sim_check_store(struct sim *self); // nothing is left to be reclaimed: the store holds the live items and no other
+void sim_expect(bool ok, const char *what, uint64_t expected, uint64_t got);
+
+// steps.c
+void sim_start(struct sim *self, uint64_t seed);
+void sim_step(struct sim *self);
+void sim_settle(struct sim *self);
+void sim_end(struct sim *self);
