@@ -17,11 +17,20 @@ static void refuse_put(struct request *request, enum nq_status status)
     }
 }
 
+static uint64_t bytes_of(const struct wire_put *put)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < put->count; i++) {
+        bytes += put->bodies[i].len;
+    }
+    return bytes;
+}
+
 void request_put(struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
     struct service *self = request->service;
-    if (space_is_full(&self->space, request->now_ms)) {
+    if (space_is_full(&self->space, request->now_ms, bytes_of(put))) {
         refuse_put(request, NQ_NO_SPACE);
         return;
     }

@@ -20,13 +20,15 @@ static void say(const struct space *self, const struct store_space *now)
     }
 }
 
-bool space_is_full(struct space *self, uint64_t now_ms)
+bool space_is_full(struct space *self, uint64_t now_ms, uint64_t bytes)
 {
-    if (now_ms < self->next_look_ms) {
+    self->bytes_since += bytes;
+    if (now_ms < self->next_look_ms && self->bytes_since < SPACE_LOOK_BYTES) {
         return self->is_full;
     }
     struct store_space now;
     self->next_look_ms = now_ms + SPACE_LOOK_MS;
+    self->bytes_since = 0;
     if (store_space(self->store, &now) != NQ_OK) {
         return self->is_full; // the commit will tell
     }

@@ -33,6 +33,8 @@ struct disk_store {
     struct overlay *frozen;   // being checkpointed; NULL: none
     struct nq_arena *fetched; // items copied out of LMDB by the commit under way
 
+    uint64_t unwritten_bytes; // in the overlays, by __atomic_*: LMDB's file will grow by about as many
+
     pthread_mutex_t mutex; // guards what follows
     pthread_cond_t changed;
     bool work; // `frozen` waits for the thread
@@ -73,6 +75,13 @@ static enum nq_status write_overlay(struct store *lmdb, const struct overlay *ov
     return status;
 }
 
+// With the layers locked.
+static void note_unwritten(struct disk_store *self)
+{
+    uint64_t bytes = overlay_bytes(self->active) + (self->frozen == NULL ? 0 : overlay_bytes(self->frozen));
+    __atomic_store_n(&self->unwritten_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 static void checkpoint(struct disk_store *self)
 {
     struct store_error error = {0};
@@ -82,6 +91,7 @@ static void checkpoint(struct disk_store *self)
         pthread_rwlock_wrlock(&self->layers);
         done = self->frozen;
         self->frozen = NULL;
+        note_unwritten(self);
         pthread_rwlock_unlock(&self->layers);
         overlay_destroy(&done);
     }
@@ -206,6 +216,7 @@ static bool take_in(struct disk_store *self, const struct changes *changes)
     const struct overlay_below below = {.context = self, .find = find_below};
     pthread_rwlock_wrlock(&self->layers);
     bool ok = overlay_apply(self->active, changes, &below);
+    note_unwritten(self);
     pthread_rwlock_unlock(&self->layers);
     nq_arena_reset(self->fetched);
     return ok;
@@ -375,7 +386,9 @@ static enum nq_status disk_space(struct store *store, struct store_space *space)
 {
     const struct disk_store *self = self_of(store);
     enum nq_status status = store_space(self->lmdb, space);
-    space->used_bytes += journal_bytes(self->journal);
+    uint64_t unwritten = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_RELAXED);
+    space->used_bytes += journal_bytes(self->journal) + unwritten;
+    space->free_bytes -= unwritten < space->free_bytes ? unwritten : space->free_bytes;
     return status;
 }
 

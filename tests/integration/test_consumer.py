@@ -134,7 +134,7 @@ def parallel_commands(lab):
     """-j 4 runs four at once"""
     broker = filled(lab, 4)
     script = ('mkdir -p run; : > run/$NETQUEUE_ITEM_SEQ; n=0; '
-              'while [ $(ls run | wc -l) -lt 4 ]; do sleep 0.05; n=$((n+1)); [ $n -lt 200 ] || exit 9; done; cat; echo')
+              'while [ $(ls run | wc -l) -lt 4 ]; do sleep 0.05; n=$((n+1)); [ $n -lt 200 ] || exit 9; done; echo "$(cat)"')
     result = broker.consume("q", "-j", "4", "-n", "4", "--", "sh", "-c", script).expect(0)
     check_equal(sorted(result.out.split()), [b"0", b"1", b"2", b"3"], "output")
 

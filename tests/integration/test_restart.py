@@ -53,7 +53,7 @@ def running_commands_are_not_disturbed(lab):
     broker = lab.broker()
     count = 12
     broker.produce("q", *[str(n) for n in range(count)]).expect(0)
-    consumers = [broker.spawn("netqueue-consumer", "q", "-j", "2", "--", "sh", "-c", "sleep 1; cat; echo") for _ in range(2)]
+    consumers = [broker.spawn("netqueue-consumer", "q", "-j", "2", "--", "sh", "-c", 'sleep 1; echo "$(cat)"') for _ in range(2)]
     broker.await_stat("q", leased=lambda n: n >= 4)
     took = broker.restart()
     broker.admin("join", "q", timeout=60).expect(0)

@@ -187,12 +187,7 @@ void model_session_taken(struct model *self, uint64_t no, uint64_t get_id, uint3
 
 static bool is_older(const struct model_item *a, const struct model_item *b)
 {
-    if (a->order_get != b->order_get) {
-        return a->order_get < b->order_get;
-    }
-    return a->seq < b->seq;
-}
-    return a_ext ? a->order_ext < b->order_ext : a->seq < b->seq;
+    return a->order_get != b->order_get ? a->order_get < b->order_get : a->seq < b->seq;
 }
 
 // Of the session's leases: which are in the application's hands?
