@@ -86,9 +86,8 @@ static uint64_t random_number(void)
 {
     uint64_t number = 0;
     if (!fill_random(&number, sizeof number) || number == 0) {
-        struct timespec now; // getrandom fails only on kernels without it
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        number = ((uint64_t)now.tv_nsec << 32) ^ (uint64_t)now.tv_sec ^ ((uint64_t)getpid() << 20) ^ 1;
+        // getrandom fails only on kernels without it; where the stack lies is random, too
+        number = (uint64_t)(uintptr_t)&number ^ (uint64_t)getpid() << 48 ^ 1;
     }
     return number;
 }

@@ -143,8 +143,9 @@ void bury(struct engine *self, struct item *item)
 
 static size_t bury_some(struct engine *self, size_t budget)
 {
-    while (budget > 0 && self->graveyard.count > 0) {
-        bury(self, list_object(list_first(&self->graveyard), struct item, in_queue));
+    struct link *link = list_first(&self->graveyard);
+    for (; budget > 0 && link != NULL; link = list_first(&self->graveyard)) {
+        bury(self, list_object(link, struct item, in_queue));
         budget--;
     }
     while (budget > 0 && self->dead_heaps_count > 0) {

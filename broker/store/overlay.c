@@ -220,6 +220,24 @@ bool overlay_next(const struct overlay *self, uint64_t queue_id, uint64_t from, 
     return found;
 }
 
+static bool add_quarantined(struct overlay *self, uint64_t queue_id, uint64_t seq)
+{
+    struct quarantined *one = nq_arena_alloc(self->arena, sizeof(*one));
+    if (one == NULL) {
+        return false;
+    }
+    *one = (struct quarantined){.next = self->quarantined, .queue_id = queue_id, .seq = seq};
+    self->quarantined = one;
+    struct span *span = span_for(self, one->queue_id, one->seq);
+    if (span == NULL) {
+        return false;
+    }
+    table_remove(&self->entries[ENTRY_ITEM], one->queue_id, one->seq);
+    span->items[one->seq % SPAN_ITEMS] = NULL;
+    span->removed |= 1ull << (one->seq % SPAN_ITEMS);
+    return true;
+}
+
 static bool apply_move(struct overlay *self, const struct change *change, const struct overlay_below *below)
 {
     uint64_t queue_id = change->as.move.queue_id;
@@ -230,7 +248,10 @@ static bool apply_move(struct overlay *self, const struct change *change, const 
     if (found == OVERLAY_NOTHING) {
         status = below->find(below->context, queue_id, seq, &item);
     }
-    if (status != NQ_OK) { // gone, or damaged: what is damaged stays where it is
+    if (status == NQ_DAMAGED) { // its place in the other queue stays empty, which its reader takes for damage, too
+        return add_quarantined(self, queue_id, seq);
+    }
+    if (status != NQ_OK) {
         return status != NQ_NO_MEMORY;
     }
     size_t kept = change->as.move.strip_headers ? 0 : item.headers.len - item.own_headers.len;
@@ -294,25 +315,6 @@ static bool drop_queue(struct overlay *self, const struct change *change)
     return set_entry(self, ENTRY_QUEUE, queue_id, 0, change, NULL, 0);
 }
 
-static bool add_quarantined(struct overlay *self, const struct change *change)
-{
-    struct quarantined *one = nq_arena_alloc(self->arena, sizeof(*one));
-    if (one == NULL) {
-        return false;
-    }
-    *one = (struct quarantined){
-        .next = self->quarantined, .queue_id = change->as.quarantine.queue_id, .seq = change->as.quarantine.seq};
-    self->quarantined = one;
-    struct span *span = span_for(self, one->queue_id, one->seq);
-    if (span == NULL) {
-        return false;
-    }
-    table_remove(&self->entries[ENTRY_ITEM], one->queue_id, one->seq);
-    span->items[one->seq % SPAN_ITEMS] = NULL;
-    span->removed |= 1ull << (one->seq % SPAN_ITEMS);
-    return true;
-}
-
 #define SET(table, a, b, member) set_entry(self, table, a, b, change, change->as.member, sizeof(*change->as.member))
 static bool apply_one(struct overlay *self, const struct change *change, const struct overlay_below *below)
 {
@@ -324,7 +326,7 @@ static bool apply_one(struct overlay *self, const struct change *change, const s
     case CHANGE_MOVE:
         return apply_move(self, change, below);
     case CHANGE_QUARANTINE:
-        return add_quarantined(self, change);
+        return add_quarantined(self, change->as.quarantine.queue_id, change->as.quarantine.seq);
     case CHANGE_QUEUE:
         return SET(ENTRY_QUEUE, change->as.queue->queue_id, 0, queue);
     case CHANGE_QUEUE_DROP:

@@ -1,11 +1,12 @@
 #include "store_disk.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "arena.h"
 #include "changes_codec.h"
@@ -16,7 +17,7 @@
 #define JOURNAL_BYTES_MAX (32ull << 20) // of one file
 #define JOURNAL_BYTES_MIN (1ull << 20)
 #define CHECKPOINT_BYTES (8u << 20) // of memory, after which a checkpoint begins
-enum { SPACE_SHARE = 32, FETCH_CHUNK_BYTES = 64 * 1024, CHECKPOINT_AFTER_S = 1 };
+enum { SPACE_SHARE = 32, FETCH_CHUNK_BYTES = 64 * 1024, CHECKPOINT_AFTER_MS = 1000 };
 
 struct disk_store {
     struct store store;
@@ -27,6 +28,7 @@ struct disk_store {
     size_t group_capacity;
     bool has_thread;
     pthread_t thread;
+    int wake_fd; // an eventfd
 
     pthread_rwlock_t layers;  // read: while looking at what follows; write: while changing it
     struct overlay *active;   // since the last checkpoint began
@@ -79,7 +81,7 @@ static enum nq_status write_overlay(struct store *lmdb, const struct overlay *ov
 static void note_unwritten(struct disk_store *self)
 {
     uint64_t bytes = overlay_bytes(self->active) + (self->frozen == NULL ? 0 : overlay_bytes(self->frozen));
-    __atomic_store_n(&self->unwritten_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&self->unwritten_bytes, bytes, __ATOMIC_SEQ_CST);
 }
 
 static void checkpoint(struct disk_store *self)
@@ -128,6 +130,13 @@ static bool checkpoint_is_under_way(struct disk_store *self)
     return work;
 }
 
+static void wake(const struct disk_store *self)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(self->wake_fd, &one, sizeof(one)); // cannot fail before 2^64 - 1 of them
+    (void)written;
+}
+
 // The active overlay is closed and handed to the thread; the journal goes on in its other file. No checkpoint may be under way.
 static enum nq_status begin_checkpoint(struct disk_store *self, struct store_error *error)
 {
@@ -143,8 +152,8 @@ static enum nq_status begin_checkpoint(struct disk_store *self, struct store_err
     pthread_mutex_lock(&self->mutex);
     self->frozen_last = journal_last(self->journal);
     self->work = true;
-    pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->mutex);
+    wake(self);
     return NQ_OK;
 }
 
@@ -160,25 +169,33 @@ static void checkpoint_in_time(struct disk_store *self)
     pthread_mutex_unlock(&self->committing);
 }
 
+// Until there is something to do; asleep while nothing waits to be written. True: what waits has waited for its time.
+static bool wait_for_work(const struct disk_store *self)
+{
+    bool idle = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST) == 0;
+    struct pollfd waiting = {.fd = self->wake_fd, .events = POLLIN};
+    uint64_t count;
+    if (poll(&waiting, 1, idle ? -1 : CHECKPOINT_AFTER_MS) == 0) {
+        return true;
+    }
+    ssize_t got = read(self->wake_fd, &count, sizeof(count)); // make it unreadable again
+    (void)got;
+    return false;
+}
+
 static void *run(void *context)
 {
     struct disk_store *self = context;
     bool stopping = false;
     while (!stopping) {
-        struct timespec until;
-        int rc = 0;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += CHECKPOINT_AFTER_S;
+        bool in_time = wait_for_work(self);
         pthread_mutex_lock(&self->mutex);
-        while (!self->work && !self->stopping && rc != ETIMEDOUT) {
-            rc = pthread_cond_timedwait(&self->changed, &self->mutex, &until);
-        }
         bool work = self->work;
         stopping = self->stopping;
         pthread_mutex_unlock(&self->mutex);
         if (work) {
             checkpoint(self);
-        } else if (!stopping) {
+        } else if (in_time) {
             checkpoint_in_time(self);
         }
     }
@@ -214,11 +231,15 @@ static enum nq_status find_below(void *context, uint64_t queue_id, uint64_t seq,
 static bool take_in(struct disk_store *self, const struct changes *changes)
 {
     const struct overlay_below below = {.context = self, .find = find_below};
+    bool was_idle = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST) == 0;
     pthread_rwlock_wrlock(&self->layers);
     bool ok = overlay_apply(self->active, changes, &below);
     note_unwritten(self);
     pthread_rwlock_unlock(&self->layers);
     nq_arena_reset(self->fetched);
+    if (was_idle) {
+        wake(self);
+    }
     return ok;
 }
 
@@ -376,17 +397,20 @@ static enum nq_status disk_read(struct store *store, uint64_t queue_id, uint64_t
 
 // --------------------------------------------------------------------------------------------------------------- load, open
 
-// At start everything is in LMDB.
 static enum nq_status disk_load(struct store *store, const struct store_loader *loader, struct store_error *error)
 {
-    return store_load(self_of(store)->lmdb, loader, error);
+    struct disk_store *self = self_of(store);
+    pthread_mutex_lock(&self->committing);
+    enum nq_status status = checkpoint_all(self, error);
+    pthread_mutex_unlock(&self->committing);
+    return status == NQ_OK ? store_load(self->lmdb, loader, error) : status;
 }
 
 static enum nq_status disk_space(struct store *store, struct store_space *space)
 {
     const struct disk_store *self = self_of(store);
     enum nq_status status = store_space(self->lmdb, space);
-    uint64_t unwritten = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_RELAXED);
+    uint64_t unwritten = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST);
     space->used_bytes += journal_bytes(self->journal) + unwritten;
     space->free_bytes -= unwritten < space->free_bytes ? unwritten : space->free_bytes;
     return status;
@@ -406,8 +430,8 @@ static void disk_close(struct store **store_p)
         pthread_mutex_unlock(&self->committing);
         pthread_mutex_lock(&self->mutex);
         self->stopping = true;
-        pthread_cond_broadcast(&self->changed);
         pthread_mutex_unlock(&self->mutex);
+        wake(self);
         pthread_join(self->thread, NULL);
     }
     journal_close(&self->journal);
@@ -416,6 +440,9 @@ static void disk_close(struct store **store_p)
     nq_arena_destroy(&self->fetched);
     if (self->lmdb != NULL) {
         store_close(&self->lmdb);
+    }
+    if (self->wake_fd >= 0) {
+        close(self->wake_fd);
     }
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->mutex);
@@ -495,8 +522,8 @@ static enum nq_status open_all(struct disk_store *self, const struct store_lmdb_
 {
     self->active = overlay_create();
     self->fetched = nq_arena_create(FETCH_CHUNK_BYTES, 0);
-    if (self->active == NULL || self->fetched == NULL) {
-        return fail(error, NQ_NO_MEMORY, "out of memory");
+    if (self->active == NULL || self->fetched == NULL || self->wake_fd < 0) {
+        return fail(error, NQ_NO_MEMORY, "out of memory or descriptors");
     }
     enum nq_status status = store_lmdb_open(options, &self->lmdb, error);
     if (status == NQ_OK) {
@@ -512,7 +539,6 @@ static enum nq_status open_all(struct disk_store *self, const struct store_lmdb_
 enum nq_status store_disk_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error)
 {
     struct disk_store *self = calloc(1, sizeof(*self));
-    pthread_condattr_t monotonic;
     if (self == NULL) {
         return fail(error, NQ_NO_MEMORY, "out of memory");
     }
@@ -520,10 +546,8 @@ enum nq_status store_disk_open(const struct store_lmdb_options *options, struct 
     pthread_rwlock_init(&self->layers, NULL);
     pthread_mutex_init(&self->committing, NULL);
     pthread_mutex_init(&self->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&self->changed, NULL);
+    self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum nq_status status = open_all(self, options, error);
     *out = &self->store;
     if (status != NQ_OK) {

@@ -35,6 +35,13 @@ enum nq_status rig_open_dir(enum store_kind kind, const char *dir, uint64_t rese
     return kind == STORE_DISK ? store_disk_open(&options, out, error) : store_lmdb_open(&options, out, error);
 }
 
+void rig_make_parent(char *path, size_t capacity)
+{
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, capacity, "%s/netqueue-store-XXXXXX", folder == NULL || folder[0] == '\0' ? "/tmp" : folder);
+    must(mkdtemp(path) != NULL, "mkdtemp");
+}
+
 void rig_start_in(struct store_rig *self, enum store_kind kind, const char *parent, uint64_t reserve_bytes)
 {
     struct store_error error = {0};
@@ -52,8 +59,8 @@ void rig_start(struct store_rig *self, enum store_kind kind)
         must(self->changes != NULL && self->store != NULL, "store_memory_create");
         return;
     }
-    char parent[] = "/tmp/netqueue-store-XXXXXX";
-    must(mkdtemp(parent) != NULL, "mkdtemp");
+    char parent[sizeof(self->parent)];
+    rig_make_parent(parent, sizeof(parent));
     rig_start_in(self, kind, parent, 0);
 }
 

@@ -22,8 +22,9 @@ enum { RIG_QUEUES = 16 }; // rig_state tells of the items of queues 0 .. RIG_QUE
 
 void rig_start(struct store_rig *self, enum store_kind kind); // a new, empty store
 void rig_start_in(struct store_rig *self, enum store_kind kind, const char *parent, uint64_t reserve_bytes);
-void rig_reopen(struct store_rig *self); // of a memory store: nothing
-void rig_end(struct store_rig *self);    // closes, and removes the directory
+void rig_reopen(struct store_rig *self);           // of a memory store: nothing
+void rig_end(struct store_rig *self);              // closes, and removes the directory
+void rig_make_parent(char *path, size_t capacity); // a new folder below TMPDIR, else /tmp
 void rig_remove_tree(const char *path);
 // Open the store in `dir` as it is, without syncs.
 enum nq_status rig_open_dir(enum store_kind kind, const char *dir, uint64_t reserve_bytes, struct store **out,

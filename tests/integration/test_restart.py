@@ -178,6 +178,26 @@ def stop_while_everything_runs(lab):
     check_equal(stat.unfinished, stat.puts - stat.dones, "unfinished = puts - dones")
 
 
+@scenario(timeout=180, long_timeout=900)
+def stop_again_and_again(lab):
+    """40 graceful restarts (400 with --long) at random moments of running traffic: each stop ends, in time, with 0"""
+    broker = lab.broker()
+    producer = broker.spawn("netqueue-producer", "q", "-n", "100000000", "--size", "20", "--rate", "12000")
+    consumer = broker.spawn("netqueue-consumer", "q", stdout=open(os.devnull, "wb"))
+    slowest = 0.0
+    for _ in range(400 if lab.long else 40):
+        time.sleep(lab.random.uniform(0.05, 0.5))
+        check(producer.running() and consumer.running(), "a program ended: %r %r", producer.err, consumer.err)
+        before = time.monotonic()
+        broker.stop(15)
+        slowest = max(slowest, time.monotonic() - before)
+        broker.start()
+    lab.note("slowest stop %.2f s" % slowest)
+    producer.kill(), consumer.kill()
+    stat = broker.await_stat("q", leased=0)
+    check_equal((stat.redelivered, stat.unfinished), (0, stat.puts - stat.dones), "redelivered, unfinished")
+
+
 @scenario
 def signals(lab):
     """SIGINT stops as SIGTERM does; the endpoint file tells where it serves"""

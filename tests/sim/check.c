@@ -27,7 +27,8 @@ void sim_take_moves(struct sim *self)
                    (unsigned long long)change->as.remove.first_seq, (unsigned long long)change->as.remove.last_seq);
         }
         if (change->kind == CHANGE_MOVE) {
-            model_moved(&self->model, change->as.move.queue_id, change->as.move.seq, change->as.move.to_queue_id, change->as.move.to_seq);
+            model_moved(&self->model, change->as.move.queue_id, change->as.move.seq, change->as.move.to_queue_id,
+                        change->as.move.to_seq);
         }
     }
     for (size_t i = 0; i < MODEL_ITEMS; i++) {
@@ -44,7 +45,8 @@ static void check_bytes(const struct model_item *item, struct engine_bytes body,
     size_t len = body_write(item->body, bytes);
     sim_expect(body.len == len && (len == 0 || memcmp(body.data, bytes, len) == 0), "body of an item", len, body.len);
     len = headers_write(item->body, bytes);
-    sim_expect(own_headers.len == len && (len == 0 || memcmp(own_headers.data, bytes, len) == 0), "headers of an item", len, own_headers.len);
+    sim_expect(own_headers.len == len && (len == 0 || memcmp(own_headers.data, bytes, len) == 0), "headers of an item", len,
+               own_headers.len);
 }
 
 // Bodies come from the caller's memory until their put is durable, then from the store.
@@ -56,9 +58,11 @@ static void check_readable(struct sim *self, const struct queue *queue, const st
     if (engine_recent_item(queue, item->seq, &body, &headers)) {
         check_bytes(item, body, headers);
     } else if (engine_durability(queue, item->seq) == ENGINE_DURABLE) {
-        sim_expect(store_read(self->rig.store, queue->record.queue_id, item->seq, &stored) == NQ_OK, "an item in the store", item->seq, 0);
+        sim_expect(store_read(self->rig.store, queue->record.queue_id, item->seq, &stored) == NQ_OK, "an item in the store",
+                   item->seq, 0);
         check_bytes(item, stored.body, stored.own_headers);
-        sim_expect(stored.body.len + stored.headers.len == item->bytes, "size of an item", item->bytes, stored.body.len + stored.headers.len);
+        sim_expect(stored.body.len + stored.headers.len == item->bytes, "size of an item", item->bytes,
+                   stored.body.len + stored.headers.len);
     }
 }
 
@@ -85,8 +89,12 @@ static void check_grant(struct sim *self, const struct model_answer *expected, c
         sim_expect(grant->items[i].seq == expected->grant.seqs[i], "seq of a get", expected->grant.seqs[i], grant->items[i].seq);
         if (queue != NULL && model_item(&self->model, queue->id, grant->items[i].seq) != NULL) { // not gone again in the same batch
             check_granted(self, queue, got->session_no, &grant->items[i]);
+            // Which of two queues is served first at one moment is the engine's choice, and makes one get the older one.
+            struct model_item *item = model_item(&self->model, queue->id, grant->items[i].seq);
+            item->order_get = expected->again ? item->order_get : self->model.next_order;
         }
     }
+    self->model.next_order++;
 }
 
 static struct model_answer *find_answer(struct model *model, const struct dispatch_answer *got)
@@ -120,7 +128,8 @@ void sim_check_answers(struct sim *self)
             sim_expect(got->put.accepted == expected->put.accepted, "accepted", expected->put.accepted, got->put.accepted);
             sim_expect(got->put.last_seq == expected->put.last_seq, "last_seq", expected->put.last_seq, got->put.last_seq);
             sim_expect(got->put.duplicate == expected->put.duplicate, "duplicate", expected->put.duplicate, got->put.duplicate);
-            sim_expect(got->put.last_number == expected->put.last_number, "last_number", expected->put.last_number, got->put.last_number);
+            sim_expect(got->put.last_number == expected->put.last_number, "last_number", expected->put.last_number,
+                       got->put.last_number);
         } else if (got->kind == DISPATCH_GET) {
             check_grant(self, expected, got);
         }
@@ -181,7 +190,8 @@ static void check_queue(struct sim *self, const struct model_queue *queue)
     equal(queue->name, "waiting puts", model_waiting(model, queue->id, DISPATCH_PUT), waiting.puts);
     equal(queue->name, "waiting joins", model_waiting(model, queue->id, DISPATCH_JOIN), waiting.joins);
     sim_expect(waiting.gets == 0 || record.ready == 0, "ready while a get waits", 0, record.ready);
-    sim_expect(waiting.joins == 0 || record.ready + record.delayed + record.leased > 0, "a join waits for nothing", 0, waiting.joins);
+    sim_expect(waiting.joins == 0 || record.ready + record.delayed + record.leased > 0, "a join waits for nothing", 0,
+               waiting.joins);
     for (uint64_t stream = 1000; stream < 1000 + SIM_CLIENTS; stream++) {
         const struct model_stream *known = model_stream(model, queue->id, stream);
         equal(queue->name, "last number of a stream", known == NULL ? 0 : known->last_number,
@@ -210,12 +220,13 @@ void sim_check_state(struct sim *self)
         if (model->sessions[i].used) {
             sessions++;
             size_t leases = engine_session_leases(self->rig.engine, model->sessions[i].no);
-            sim_expect(leases == model_leases(model, model->sessions[i].no), "leases of a session", model_leases(model, model->sessions[i].no), leases);
+            sim_expect(leases == model_leases(model, model->sessions[i].no), "leases of a session",
+                       model_leases(model, model->sessions[i].no), leases);
         }
     }
     sim_expect(sessions == engine_session_count(self->rig.engine), "sessions", sessions, engine_session_count(self->rig.engine));
-    sim_expect(dispatch_parked_bytes(self->rig.dispatch) == model_parked_bytes(model, 0), "parked bytes", model_parked_bytes(model, 0),
-               dispatch_parked_bytes(self->rig.dispatch));
+    sim_expect(dispatch_parked_bytes(self->rig.dispatch) == model_parked_bytes(model, 0), "parked bytes",
+               model_parked_bytes(model, 0), dispatch_parked_bytes(self->rig.dispatch));
     sim_expect(!engine_failed(self->rig.engine) && !dispatch_failed(self->rig.dispatch), "out of memory", 0, 1);
 }
 
@@ -247,7 +258,8 @@ void sim_check_store(struct sim *self)
         const struct model_item *item = &self->model.items[i];
         struct store_item stored;
         if (item->used) {
-            sim_expect(store_read(self->rig.store, item->queue_id, item->seq, &stored) == NQ_OK, "an item in the store", item->seq, 0);
+            sim_expect(store_read(self->rig.store, item->queue_id, item->seq, &stored) == NQ_OK, "an item in the store", item->seq,
+                       0);
             check_bytes(item, stored.body, stored.own_headers);
         }
     }

@@ -221,7 +221,8 @@ static enum engine_status put_numbered(struct model *self, const struct model_qu
 }
 
 // May one more item of `bytes` go in?
-static enum engine_status room_for(const struct model *self, const struct model_queue *queue, size_t items, uint64_t bytes_before, uint64_t bytes)
+static enum engine_status room_for(const struct model *self, const struct model_queue *queue, size_t items, uint64_t bytes_before,
+                                   uint64_t bytes)
 {
     uint64_t bounded_items = items;
     uint64_t bounded_bytes = bytes_before;
@@ -270,8 +271,8 @@ static void number_stream(struct model *self, const struct model_queue *queue, c
                                     .session = put->session};
 }
 
-static enum engine_status count_fitting(const struct model *self, const struct model_queue *queue, const struct model_put *put, size_t first,
-                                        bool behind_waiters, size_t *fitting)
+static enum engine_status count_fitting(const struct model *self, const struct model_queue *queue, const struct model_put *put,
+                                        size_t first, bool behind_waiters, size_t *fitting)
 {
     uint64_t bytes = 0;
     *fitting = 0;
@@ -330,7 +331,8 @@ enum engine_status model_put(struct model *self, struct model_queue *queue, cons
 
 // ----------------------------------------------------------------------------------------------------------------------- get
 
-static void lease_one(struct model *self, struct model_queue *queue, const struct dispatch_get *get, struct model_item *item, uint32_t index)
+static void lease_one(struct model *self, struct model_queue *queue, const struct dispatch_get *get, struct model_item *item,
+                      uint32_t index)
 {
     item->state = MODEL_LEASED;
     item->deliveries++;
@@ -350,7 +352,8 @@ static void lease_one(struct model *self, struct model_queue *queue, const struc
     queue->gets++;
 }
 
-enum engine_status model_get(struct model *self, struct model_queue *queue, const struct dispatch_get *get, struct model_grant *grant)
+enum engine_status model_get(struct model *self, struct model_queue *queue, const struct dispatch_get *get,
+                             struct model_grant *grant)
 {
     *grant = (struct model_grant){.queue_id = queue->id};
     model_use(self, get->session_no, queue);
@@ -417,11 +420,15 @@ void model_moved(struct model *self, uint64_t queue_id, uint64_t seq, uint64_t t
 {
     for (size_t i = 0; i < MODEL_ITEMS; i++) {
         struct model_item *item = &self->items[i];
-        if (item->used && item->state == MODEL_MOVING && item->queue_id == queue_id && item->seq == seq && item->move_to == to_queue_id) {
+        if (item->used && item->state == MODEL_MOVING && item->queue_id == queue_id && item->seq == seq &&
+            item->move_to == to_queue_id) {
             struct model_queue *to = model_queue_of(self, to_queue_id);
             struct model_item moved = *item;
             item->used = false;
-            if (to == NULL || to->next_seq != to_seq) {
+            if (to == NULL) {
+                return; // a temporary queue, which went with the session that the item came back from
+            }
+            if (to->next_seq != to_seq) {
                 model_fail("item moved to seq %llu instead of the tail", (unsigned long long)to_seq);
             }
             struct model_item *arrived = model_new_item(self, to, moved.body, to->next_seq++);
@@ -459,7 +466,9 @@ void model_return(struct model *self, struct model_item *item, bool failed, uint
     struct model_queue *queue = owner_of(self, item);
     item->redelivered = true;
     if (item->gone) {
-        uint64_t *counter = queue->state == QUEUE_SHUT_DOWN_AT_ONCE ? &queue->dropped : queue->ttl_ms > 0 ? &queue->expired : &queue->purged;
+        uint64_t *counter = queue->state == QUEUE_SHUT_DOWN_AT_ONCE ? &queue->dropped
+                            : queue->ttl_ms > 0                     ? &queue->expired
+                                                                    : &queue->purged;
         ++*counter;
         item->used = false;
         return;
@@ -480,7 +489,8 @@ void model_return(struct model *self, struct model_item *item, bool failed, uint
 
 enum standing { HELD, LOST_BUT_WAITING, LOST, GONE, NEVER };
 
-static enum standing token_standing(struct model *self, const struct model_queue *queue, const struct engine_token *token, struct model_item **out)
+static enum standing token_standing(struct model *self, const struct model_queue *queue, const struct engine_token *token,
+                                    struct model_item **out)
 {
     struct model_item *item = model_item(self, queue->id, token->seq);
     *out = item;

@@ -41,7 +41,7 @@ struct model_item {
     bool taken, taken_flushed, lease_dirty;
     bool old;           // the lease is from before a restart
     uint64_t order_get; // the age of its get among the session's
-    uint64_t move_to;              // MODEL_MOVING: the queue
+    uint64_t move_to;   // MODEL_MOVING: the queue
     bool move_strip;
 };
 
@@ -101,6 +101,7 @@ struct model_answer {
     enum engine_status status;
     struct engine_put_result put;
     struct model_grant grant;
+    bool again; // a get that was answered before
 };
 
 struct model {
@@ -143,7 +144,8 @@ struct model_queue *model_queue_use(struct model *self, const char *name); // cr
 enum engine_status model_declare(struct model *self, const char *name, const struct engine_options *options, bool update);
 enum engine_status model_put(struct model *self, struct model_queue *queue, const struct model_put *put, bool behind_waiters,
                              struct engine_put_result *result);
-enum engine_status model_get(struct model *self, struct model_queue *queue, const struct dispatch_get *get, struct model_grant *grant);
+enum engine_status model_get(struct model *self, struct model_queue *queue, const struct dispatch_get *get,
+                             struct model_grant *grant);
 enum engine_status model_task_done(struct model *self, struct model_queue *queue, const struct engine_token *token, bool *gone);
 enum engine_status model_extend(struct model *self, struct model_queue *queue, const struct engine_token *token, uint64_t lease_ms);
 enum engine_status model_requeue(struct model *self, struct model_queue *queue, const struct engine_token *token,
@@ -176,5 +178,5 @@ void model_run(struct model *self);
 uint64_t model_parked_bytes(const struct model *self, uint64_t session); // 0: of all
 
 // -------------------------------------------------------------------------------------------------------------------- restart
-void model_seal(struct model *self, bool clean); // what is stored of it is as now
+void model_seal(struct model *self, bool clean);                                     // what is stored of it is as now
 void model_restart(struct model *self, bool clean, uint64_t now_ms, uint64_t epoch); // self is what was durable

@@ -12,7 +12,8 @@ struct model_queue *model_queue_use(struct model *self, const char *name)
     for (size_t i = 0; i < MODEL_QUEUES && queue == NULL; i++) {
         if (!self->queues[i].used) {
             queue = &self->queues[i];
-            const struct queue *created = engine_queue_find(self->engine, (struct engine_bytes){strlen(name), (const uint8_t *)name});
+            const struct queue *created =
+                engine_queue_find(self->engine, (struct engine_bytes){strlen(name), (const uint8_t *)name});
             if (created == NULL) {
                 model_fail("queue %s should have been created", name);
             }
@@ -134,7 +135,7 @@ uint64_t model_delete(struct model *self, struct model_queue *queue)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < MODEL_ITEMS; i++) {
-        if (self->items[i].used && self->items[i].queue_id == queue->id) {
+        if (self->items[i].used && self->items[i].queue_id == queue->id && self->items[i].state != MODEL_MOVING) {
             self->items[i].used = false;
             count++;
         }
@@ -179,7 +180,8 @@ void model_session_taken(struct model *self, uint64_t no, uint64_t get_id, uint3
 {
     for (size_t i = 0; i < MODEL_ITEMS; i++) {
         struct model_item *item = &self->items[i];
-        if (item->used && item->state == MODEL_LEASED && item->last_session == no && item->get_id == get_id && item->index < count) {
+        if (item->used && item->state == MODEL_LEASED && item->last_session == no && item->get_id == get_id &&
+            item->index < count) {
             item->taken = true;
         }
     }
@@ -283,7 +285,8 @@ static void end_leases(struct model *self, const struct model_session *session)
     mark_in_work(self, session, in_work);
     for (size_t i = 0; i < MODEL_ITEMS; i++) {
         struct model_item *item = &self->items[i];
-        if (item->used && item->state == MODEL_LEASED && item->last_session == session->no && lease_end(self, item) <= self->now_ms) {
+        if (item->used && item->state == MODEL_LEASED && item->last_session == session->no &&
+            lease_end(self, item) <= self->now_ms) {
             model_return(self, item, in_work[i], 0);
         }
     }

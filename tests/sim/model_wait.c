@@ -4,8 +4,8 @@
 #include "model.h"
 #include "queue.h"
 
-static struct model_answer *answer(struct model *self, enum dispatch_kind kind, uint64_t session, uint64_t request_id, enum dispatch_end end,
-                                   enum engine_status status)
+static struct model_answer *answer(struct model *self, enum dispatch_kind kind, uint64_t session, uint64_t request_id,
+                                   enum dispatch_end end, enum engine_status status)
 {
     if (self->answers_count == MODEL_ANSWERS) {
         model_fail("the model has no room for an answer");
@@ -56,14 +56,15 @@ uint64_t model_parked_bytes(const struct model *self, uint64_t session)
     return bytes;
 }
 
-static struct model_waiter *park(struct model *self, enum dispatch_kind kind, uint64_t queue_id, uint64_t session, uint64_t request_id,
-                                 uint64_t wait_ms, uint64_t bytes)
+static struct model_waiter *park(struct model *self, enum dispatch_kind kind, uint64_t queue_id, uint64_t session,
+                                 uint64_t request_id, uint64_t wait_ms, uint64_t bytes)
 {
     size_t waits = 0;
     for (size_t i = 0; i < self->waiters_count; i++) {
         waits += self->waiters[i].session == session;
     }
-    if (waits >= self->limits.waiters_per_session_max || model_parked_bytes(self, session) + bytes > self->limits.parked_bytes_per_session_max ||
+    if (waits >= self->limits.waiters_per_session_max ||
+        model_parked_bytes(self, session) + bytes > self->limits.parked_bytes_per_session_max ||
         model_parked_bytes(self, 0) + bytes > self->limits.parked_bytes_max) {
         return NULL;
     }
@@ -97,7 +98,8 @@ static void take_accepted(struct model_put *put, struct engine_put_result *so_fa
 static bool serve_puts(struct model *self, struct model_queue *queue)
 {
     bool progress = false;
-    for (size_t i = first_waiter(self, queue->id, DISPATCH_PUT); i < self->waiters_count; i = first_waiter(self, queue->id, DISPATCH_PUT)) {
+    for (size_t i = first_waiter(self, queue->id, DISPATCH_PUT); i < self->waiters_count;
+         i = first_waiter(self, queue->id, DISPATCH_PUT)) {
         struct engine_put_result result;
         enum engine_status status = model_put(self, queue, &self->waiters[i].put, false, &result);
         take_accepted(&self->waiters[i].put, &self->waiters[i].so_far, &result);
@@ -114,13 +116,15 @@ static bool serve_puts(struct model *self, struct model_queue *queue)
 static bool serve_gets(struct model *self, struct model_queue *queue)
 {
     bool progress = false;
-    for (size_t i = first_waiter(self, queue->id, DISPATCH_GET); i < self->waiters_count; i = first_waiter(self, queue->id, DISPATCH_GET)) {
+    for (size_t i = first_waiter(self, queue->id, DISPATCH_GET); i < self->waiters_count;
+         i = first_waiter(self, queue->id, DISPATCH_GET)) {
         struct model_grant grant;
         enum engine_status status = model_get(self, queue, &self->waiters[i].get, &grant);
         if (status == ENGINE_EMPTY) {
             break;
         }
-        answer(self, DISPATCH_GET, self->waiters[i].session, self->waiters[i].request_id, DISPATCH_END_ENGINE, status)->grant = grant;
+        answer(self, DISPATCH_GET, self->waiters[i].session, self->waiters[i].request_id, DISPATCH_END_ENGINE, status)->grant =
+            grant;
         remove_waiter(self, i);
         progress = true;
     }
@@ -236,7 +240,8 @@ static bool granted_before(const struct model *self, const struct dispatch_get *
         bool more = false;
         for (size_t i = 0; i < MODEL_ITEMS; i++) {
             const struct model_item *item = &self->items[i];
-            bool ours = item->used && item->state == MODEL_LEASED && item->last_session == get->session_no && item->get_id == get->request_id;
+            bool ours = item->used && item->state == MODEL_LEASED && item->last_session == get->session_no &&
+                        item->get_id == get->request_id;
             if (ours && item->seq == seq) {
                 grant->queue_id = item->queue_id;
                 grant->seqs[grant->count++] = seq;
@@ -257,7 +262,9 @@ void model_dispatch_get(struct model *self, const char *name, const struct dispa
         return;
     }
     if (granted_before(self, get, &grant)) {
-        answer(self, DISPATCH_GET, get->session_no, get->request_id, DISPATCH_END_ENGINE, ENGINE_OK)->grant = grant;
+        struct model_answer *same = answer(self, DISPATCH_GET, get->session_no, get->request_id, DISPATCH_END_ENGINE, ENGINE_OK);
+        same->grant = grant;
+        same->again = true;
         return;
     }
     struct model_queue *queue = model_queue_use(self, name);

@@ -45,3 +45,28 @@ void sim_start(struct sim *self, uint64_t seed);
 void sim_step(struct sim *self);
 void sim_settle(struct sim *self);
 void sim_end(struct sim *self);
+
+// What the steps choose from.
+uint64_t sim_between(struct sim *self, uint64_t low, uint64_t high);
+const char *sim_any_name(struct sim *self);
+struct model_queue *sim_any_queue(struct sim *self, struct queue **real); // NULL: it does not exist
+struct sim_client *sim_any_client(struct sim *self);                      // with a session
+uint64_t sim_any_wait(struct sim *self);
+
+// step_requests.c, step_life.c
+void sim_step_put(struct sim *self);
+void sim_step_get(struct sim *self);
+void sim_step_join(struct sim *self);
+void sim_step_cancel(struct sim *self);
+void sim_step_done(struct sim *self);
+void sim_step_requeue(struct sim *self);
+void sim_step_extend(struct sim *self);
+void sim_step_renew(struct sim *self);
+void sim_step_taken(struct sim *self);
+void sim_step_resume(struct sim *self);
+void sim_step_session_end(struct sim *self);
+void sim_step_declare(struct sim *self);
+void sim_step_purge(struct sim *self);
+void sim_step_shutdown(struct sim *self);
+void sim_step_delete(struct sim *self);
+void sim_step_redrive(struct sim *self);

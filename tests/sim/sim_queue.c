@@ -15,7 +15,8 @@ _Noreturn void model_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "seed %llu, step %llu: ", (unsigned long long)current_seed, (unsigned long long)(current == NULL ? 0 : current->step));
+    fprintf(stderr, "seed %llu, step %llu: ", (unsigned long long)current_seed,
+            (unsigned long long)(current == NULL ? 0 : current->step));
     vfprintf(stderr, format, args);
     fprintf(stderr, "\n");
     va_end(args);
@@ -40,16 +41,20 @@ static void run_seed(uint64_t seed, uint64_t steps, bool verbose)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-                                            {"from", required_argument, NULL, 'f'},  {"steps", required_argument, NULL, 't'},
-                                            {"verbose", no_argument, NULL, 'v'},     {"trace", no_argument, NULL, 'd'},
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'n'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"steps", required_argument, NULL, 't'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {"trace", no_argument, NULL, 'd'},
                                             {NULL, 0, NULL, 0}};
     uint64_t from = 1;
     uint64_t seeds = 1;
     uint64_t steps = 2000;
     bool verbose = false;
     bool trace = false;
-    for (int option = getopt_long(argc, argv, "", options, NULL); option != -1; option = getopt_long(argc, argv, "", options, NULL)) {
+    for (int option = getopt_long(argc, argv, "", options, NULL); option != -1;
+         option = getopt_long(argc, argv, "", options, NULL)) {
         switch (option) {
         case 's':
         case 'f':
@@ -80,8 +85,8 @@ int main(int argc, char **argv)
     for (uint64_t seed = from; seed < from + seeds; seed++) {
         run_seed(seed, steps, verbose);
     }
-    printf("%llu seeds from %llu, %llu steps each: no difference to the model\n", (unsigned long long)seeds, (unsigned long long)from,
-           (unsigned long long)steps);
+    printf("%llu seeds from %llu, %llu steps each: no difference to the model\n", (unsigned long long)seeds,
+           (unsigned long long)from, (unsigned long long)steps);
     free(current);
     return 0;
 }

@@ -326,7 +326,8 @@ enum engine_status rig_put(struct rig *self, struct queue *queue, uint64_t sessi
     return engine_put(self->engine, self->now_ms, queue, &put, &result);
 }
 
-enum engine_status rig_get(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t get_id, uint32_t max, struct engine_grant *grant)
+enum engine_status rig_get(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t get_id, uint32_t max,
+                           struct engine_grant *grant)
 {
     const struct engine_get get = {.session_no = session_no, .get_id = get_id, .max_items = max, .max_bytes = UINT64_MAX};
     return engine_get(self->engine, self->now_ms, queue, &get, grant);

@@ -38,7 +38,8 @@ void rig_commit(struct rig *self);           // both
 void rig_settle(struct rig *self);
 // Stop and start on the same store. Clean: all is committed first; else the open and the flying group are lost.
 void rig_restart(struct rig *self, bool clean);
-void rig_restart_stored(struct rig *self); // the second half of it: start with what the store holds; commit before anything is given out
+void rig_restart_stored(
+    struct rig *self); // the second half of it: start with what the store holds; commit before anything is given out
 void rig_tick(struct rig *self, uint64_t ms); // time passes, and all that is due is done
 
 // Shorthands of the tests; they abort where they cannot fail.
@@ -49,7 +50,8 @@ struct queue *rig_declare(struct rig *self, const char *name, const struct engin
 // `count` bodies "name-number", numbered from first_number, into stream 1000 + session_no unless the session is 0.
 enum engine_status rig_put(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t first_number, size_t count);
 // Fills `grant` (to be cleared) with up to `max` items.
-enum engine_status rig_get(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t get_id, uint32_t max, struct engine_grant *grant);
+enum engine_status rig_get(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t get_id, uint32_t max,
+                           struct engine_grant *grant);
 // Get one item and return its seq; 0: none.
 uint64_t rig_get_one(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t get_id);
 struct engine_token rig_token(const struct rig *self, uint64_t session_no, uint64_t seq, uint32_t delivery);

@@ -100,7 +100,8 @@ Test(dispatch, a_nonblocking_put_behind_waiters_is_full_even_with_room)
     bounded(4);
     put(session, 1, 0, 1, 3, 0);
     const void *bodies = rig_keep(&rig, (struct engine_bytes[]){{1, (const uint8_t *)"a"}, {1, (const uint8_t *)"b"}},
-                                  2 * sizeof(struct engine_bytes)).data;
+                                  2 * sizeof(struct engine_bytes))
+                             .data;
     const struct dispatch_put atomic = {
         .session_no = session, .request_id = 2, .put = {.bodies = bodies, .count = 2, .atomic = true}, .wait_ms = 50};
     dispatch_put(rig.dispatch, rig.now_ms, rig_text("q"), &atomic);
@@ -157,7 +158,8 @@ Test(dispatch, a_refused_run_refuses_what_was_pipelined_behind_it)
 
 Test(dispatch, parked_bytes_are_limited)
 {
-    rig.limits = (struct dispatch_config){.waiters_per_session_max = 3, .parked_bytes_per_session_max = 100, .parked_bytes_max = 150};
+    rig.limits =
+        (struct dispatch_config){.waiters_per_session_max = 3, .parked_bytes_per_session_max = 100, .parked_bytes_max = 150};
     dispatch_destroy(&rig.dispatch);
     engine_destroy(&rig.engine);
     rig_start(&rig);

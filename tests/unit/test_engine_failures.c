@@ -28,9 +28,10 @@ static void get_many(struct queue *queue, uint64_t session, uint64_t get_id, uin
 
 static struct queue *with_dead_letter(const char *name, uint32_t max_deliveries, const char *dead_letter)
 {
-    return rig_declare(&rig, name, &(struct engine_options){.given = ENGINE_OPTION_MAX_DELIVERIES | ENGINE_OPTION_DEAD_LETTER,
-                                                            .max_deliveries = max_deliveries,
-                                                            .dead_letter = rig_text(dead_letter)});
+    return rig_declare(&rig, name,
+                       &(struct engine_options){.given = ENGINE_OPTION_MAX_DELIVERIES | ENGINE_OPTION_DEAD_LETTER,
+                                                .max_deliveries = max_deliveries,
+                                                .dead_letter = rig_text(dead_letter)});
 }
 
 Test(failures, of_a_prefetched_batch_only_the_oldest_counts)
@@ -149,7 +150,8 @@ Test(failures, max_deliveries_moves_to_the_dead_letter_queue)
 Test(failures, without_a_dead_letter_queue_it_is_dropped)
 {
     uint64_t session = rig_session(&rig, 1);
-    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_MAX_DELIVERIES, .max_deliveries = 1});
+    struct queue *queue =
+        rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_MAX_DELIVERIES, .max_deliveries = 1});
     rig_put(&rig, queue, 0, 1, 1);
     fail_head(queue, session, 1, 1);
     cr_assert_eq(queue_unfinished(queue), 0u);
@@ -177,8 +179,8 @@ static enum engine_status declare_dead(const char *name, const char *dead_letter
     struct queue *queue;
     bool created;
     return engine_declare(rig.engine, rig.now_ms, rig_text(name),
-                          &(struct engine_options){.given = ENGINE_OPTION_DEAD_LETTER, .dead_letter = rig_text(dead_letter)}, update, &queue,
-                          &created);
+                          &(struct engine_options){.given = ENGINE_OPTION_DEAD_LETTER, .dead_letter = rig_text(dead_letter)},
+                          update, &queue, &created);
 }
 
 Test(failures, cycles_are_refused)
@@ -212,8 +214,8 @@ Test(failures, redrive_appends_with_the_count_reset_and_stops_at_full)
     rig_settle(&rig);
     struct queue *updated;
     bool created;
-    engine_declare(rig.engine, rig.now_ms, rig_text("q"), &(struct engine_options){.given = ENGINE_OPTION_MAXSIZE, .maxsize = 2}, true, &updated,
-                   &created);
+    engine_declare(rig.engine, rig.now_ms, rig_text("q"), &(struct engine_options){.given = ENGINE_OPTION_MAXSIZE, .maxsize = 2},
+                   true, &updated, &created);
     cr_assert_eq(redrive(dead, 9, queue), ENGINE_EMPTY);
     cr_assert_eq(redrive(dead, 2, queue), ENGINE_OK, "also past one that stays");
     cr_assert_eq(redrive(dead, 1, queue), ENGINE_OK);

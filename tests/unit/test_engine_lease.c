@@ -63,7 +63,8 @@ Test(lease, a_get_may_name_its_own_lease)
     struct queue *queue = rig_queue(&rig, "q");
     rig_put(&rig, queue, 0, 1, 1);
     struct engine_grant grant;
-    const struct engine_get get = {.session_no = session, .get_id = 1, .max_items = 1, .max_bytes = 1, .lease_ms = 100, .hold_max_ms = 150};
+    const struct engine_get get = {
+        .session_no = session, .get_id = 1, .max_items = 1, .max_bytes = 1, .lease_ms = 100, .hold_max_ms = 150};
     cr_assert_eq(engine_get(rig.engine, rig.now_ms, queue, &get, &grant), ENGINE_OK);
     cr_assert(grant.lease_ms == 100 && grant.hold_max_ms == 150);
     engine_grant_clear(&grant);
@@ -78,8 +79,9 @@ Test(lease, a_get_may_name_its_own_lease)
 Test(lease, extend_restarts_hold_max)
 {
     uint64_t session = rig_session(&rig, 1);
-    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_LEASE | ENGINE_OPTION_HOLD_MAX,
-                                                                          .lease_ms = 1000, .hold_max_ms = 1500});
+    struct queue *queue = rig_declare(
+        &rig, "q",
+        &(struct engine_options){.given = ENGINE_OPTION_LEASE | ENGINE_OPTION_HOLD_MAX, .lease_ms = 1000, .hold_max_ms = 1500});
     rig_put(&rig, queue, 0, 1, 2);
     struct engine_grant grant;
     rig_get(&rig, queue, session, 1, 2, &grant);

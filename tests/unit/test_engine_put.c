@@ -18,8 +18,8 @@ static void end(void)
 
 TestSuite(put, .init = start, .fini = end);
 
-static enum engine_status put_bytes(struct queue *queue, uint64_t session_no, uint64_t first, const size_t *lens, size_t count, bool atomic,
-                                    struct engine_put_result *result)
+static enum engine_status put_bytes(struct queue *queue, uint64_t session_no, uint64_t first, const size_t *lens, size_t count,
+                                    bool atomic, struct engine_put_result *result)
 {
     struct engine_bytes bodies[16];
     uint8_t zeros[64] = {0};
@@ -92,10 +92,11 @@ Test(put, max_bytes_counts_bodies_and_headers)
     cr_assert_eq(put_bytes(queue, 0, 1, (size_t[]){11}, 1, false, &result), ENGINE_TOO_LARGE);
     cr_assert_eq(engine_queue_ready_bytes(queue), 10u);
     engine_purge(rig.engine, rig.now_ms, queue);
-    const struct engine_bytes *headers = (const void *)rig_keep(&rig, &(struct engine_bytes){8, rig_keep(&rig, "12345678", 8).data},
-                                                                sizeof(struct engine_bytes)).data;
-    const struct engine_bytes *bodies = (const void *)rig_keep(&rig, &(struct engine_bytes){3, rig_keep(&rig, "abc", 3).data},
-                                                               sizeof(struct engine_bytes)).data;
+    const struct engine_bytes *headers =
+        (const void *)rig_keep(&rig, &(struct engine_bytes){8, rig_keep(&rig, "12345678", 8).data}, sizeof(struct engine_bytes))
+            .data;
+    const struct engine_bytes *bodies =
+        (const void *)rig_keep(&rig, &(struct engine_bytes){3, rig_keep(&rig, "abc", 3).data}, sizeof(struct engine_bytes)).data;
     const struct engine_put put = {.bodies = bodies, .headers = headers, .count = 1};
     cr_assert_eq(engine_put(rig.engine, rig.now_ms, queue, &put, &result), ENGINE_TOO_LARGE);
 }

@@ -80,7 +80,8 @@ Test(restore, a_ready_item_leased_and_lost_in_a_crash_is_flagged)
 {
     uint64_t session = rig_session(&rig, 1);
     struct queue *queue = rig_queue(&rig, "q");
-    struct engine_bytes *kept = (struct engine_bytes *)(void *)(uintptr_t)rig_keep(&rig, &(struct engine_bytes){0}, sizeof(*kept)).data;
+    struct engine_bytes *kept =
+        (struct engine_bytes *)(void *)(uintptr_t)rig_keep(&rig, &(struct engine_bytes){0}, sizeof(*kept)).data;
     kept[0] = rig_keep(&rig, "x", 1);
     struct engine_put_result result;
     engine_put(rig.engine, rig.now_ms, queue, &(struct engine_put){.bodies = kept, .count = 1, .delay_ms = 10}, &result);
@@ -144,7 +145,8 @@ Test(restore, delayed_items_ahead_and_behind_the_cursor)
 {
     uint64_t session = rig_session(&rig, 1);
     struct queue *queue = rig_queue(&rig, "q");
-    struct engine_bytes *kept = (struct engine_bytes *)(void *)(uintptr_t)rig_keep(&rig, &(struct engine_bytes){0}, sizeof(*kept)).data;
+    struct engine_bytes *kept =
+        (struct engine_bytes *)(void *)(uintptr_t)rig_keep(&rig, &(struct engine_bytes){0}, sizeof(*kept)).data;
     kept[0] = rig_keep(&rig, "x", 1);
     struct engine_put_result result;
     engine_put(rig.engine, rig.now_ms, queue, &(struct engine_put){.bodies = kept, .count = 1, .delay_ms = 100}, &result);

@@ -95,7 +95,8 @@ Test(timing, delayed_items_are_limited)
     rig_put(&rig, queue, 0, 1, 1);
     rig_get_one(&rig, queue, session, 1);
     struct engine_token token = rig_token(&rig, session, 3, 1);
-    cr_assert_eq(engine_requeue(rig.engine, rig.now_ms, queue, &token, &(struct engine_requeue){.delay_ms = 5}), ENGINE_LIMIT_REACHED);
+    cr_assert_eq(engine_requeue(rig.engine, rig.now_ms, queue, &token, &(struct engine_requeue){.delay_ms = 5}),
+                 ENGINE_LIMIT_REACHED);
     cr_assert_eq(queue->leased, 1u);
     cr_assert_eq(engine_requeue(rig.engine, rig.now_ms, queue, &token, &(struct engine_requeue){0}), ENGINE_OK);
 }
@@ -120,7 +121,8 @@ Test(timing, ttl_is_never_early_and_hardly_late)
         uint64_t gone = 500 - queue_unfinished(queue);
         uint64_t must = rig.now_ms < first_ms + TTL + TTL / 1024 ? 0 : (rig.now_ms - first_ms - TTL - TTL / 1024) / 37 + 1;
         uint64_t may = rig.now_ms < first_ms + TTL ? 0 : (rig.now_ms - first_ms - TTL) / 37 + 1;
-        cr_assert(gone >= (must < 500 ? must : 500) && gone <= may, "%u gone, %u to %u expected", (unsigned)gone, (unsigned)must, (unsigned)may);
+        cr_assert(gone >= (must < 500 ? must : 500) && gone <= may, "%u gone, %u to %u expected", (unsigned)gone, (unsigned)must,
+                  (unsigned)may);
     }
     cr_assert_eq(queue->record.expired, 500u);
     rig_settle(&rig);

@@ -1,0 +1,198 @@
+#include "store_files.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "record_codec.h"
+
+enum { PAGE_BYTES = 4096, TABLES_MAX = 16 };
+
+struct whole {
+    char path[256];
+    uint8_t *bytes;
+    size_t len;
+};
+
+static void path_of(char path[256], const char *dir, const char *file)
+{
+    snprintf(path, 256, "%s/%s", dir, file);
+}
+
+static struct whole read_whole(const char *dir)
+{
+    struct whole file;
+    struct stat status;
+    path_of(file.path, dir, "data.mdb");
+    int fd = open(file.path, O_RDONLY | O_CLOEXEC);
+    cr_assert(fd >= 0 && fstat(fd, &status) == 0);
+    file.len = (size_t)status.st_size;
+    file.bytes = malloc(file.len + 1);
+    cr_assert_not_null(file.bytes);
+    cr_assert_eq(read(fd, file.bytes, file.len), (ssize_t)file.len);
+    close(fd);
+    return file;
+}
+
+static void write_whole(struct whole *file)
+{
+    int fd = open(file->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    cr_assert(fd >= 0);
+    cr_assert_eq(write(fd, file->bytes, file->len), (ssize_t)file->len);
+    close(fd);
+    free(file->bytes);
+}
+
+// The next place of the marker at or behind `from`; the file's length: none.
+static size_t find(const struct whole *file, const char *marker, size_t len, size_t from)
+{
+    const uint8_t *at = memmem(file->bytes + from, file->len - from, marker, len);
+    return at == NULL ? file->len : (size_t)(at - file->bytes);
+}
+
+size_t file_flip(const char *dir, const char *marker, size_t len, size_t at)
+{
+    struct whole file = read_whole(dir);
+    size_t count = 0;
+    for (size_t place = find(&file, marker, len, 0); place < file.len; place = find(&file, marker, len, place + 1)) {
+        file.bytes[place + at] ^= 0x10;
+        count++;
+    }
+    write_whole(&file);
+    return count;
+}
+
+size_t file_break_pages(const char *dir, const char *marker, size_t len)
+{
+    struct whole file = read_whole(dir);
+    size_t count = 0;
+    for (size_t place = find(&file, marker, len, 2 * PAGE_BYTES); place < file.len; place = find(&file, marker, len, place)) {
+        size_t page = place / PAGE_BYTES * PAGE_BYTES;
+        memset(file.bytes + page, 0xA5, PAGE_BYTES);
+        place = page + PAGE_BYTES;
+        count++;
+    }
+    write_whole(&file);
+    return count;
+}
+
+void file_truncate(const char *dir, off_t length)
+{
+    char path[256];
+    path_of(path, dir, "data.mdb");
+    cr_assert_eq(truncate(path, length), 0);
+}
+
+void file_overwrite(const char *dir, const char *text, size_t length)
+{
+    struct whole file = {.bytes = malloc(length), .len = length};
+    cr_assert_not_null(file.bytes);
+    path_of(file.path, dir, "data.mdb");
+    for (size_t i = 0; i < length; i++) {
+        file.bytes[i] = (uint8_t)text[i % strlen(text)];
+    }
+    write_whole(&file);
+}
+
+void file_rename(const char *dir, const char *from, const char *to)
+{
+    char old_path[256];
+    char new_path[256];
+    path_of(old_path, dir, from);
+    path_of(new_path, dir, to);
+    cr_assert_eq(rename(old_path, new_path), 0);
+}
+
+uint64_t file_bytes(const char *dir)
+{
+    char path[256];
+    struct stat status;
+    path_of(path, dir, "data.mdb");
+    cr_assert_eq(stat(path, &status), 0);
+    return (uint64_t)status.st_size;
+}
+
+// ----------------------------------------------------------------------------------------------------------- through LMDB itself
+
+static MDB_env *open_env(const char *dir)
+{
+    MDB_env *env;
+    cr_assert_eq(mdb_env_create(&env), 0);
+    cr_assert_eq(mdb_env_set_maxdbs(env, TABLES_MAX), 0);
+    cr_assert_eq(mdb_env_set_mapsize(env, 1u << 30), 0);
+    cr_assert_eq(mdb_env_open(env, dir, MDB_NOSYNC, 0600), 0);
+    return env;
+}
+
+static MDB_txn *begin(MDB_env *env, const char *table, unsigned flags, MDB_dbi *db)
+{
+    MDB_txn *txn;
+    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    cr_assert_eq(mdb_dbi_open(txn, table, flags, db), 0);
+    return txn;
+}
+
+static void end(MDB_env *env, MDB_txn *txn)
+{
+    cr_assert_eq(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void put_text(MDB_txn *txn, MDB_dbi db, const char *name, void *data, size_t len)
+{
+    char copy[32];
+    snprintf(copy, sizeof(copy), "%s", name);
+    MDB_val key = {strlen(copy), copy};
+    MDB_val value = {len, data};
+    cr_assert_eq(mdb_put(txn, db, &key, &value, 0), 0);
+}
+
+void file_make_foreign_lmdb(const char *dir)
+{
+    char path[256];
+    MDB_dbi db;
+    uint8_t one = 1;
+    path_of(path, dir, "data.mdb");
+    cr_assert_eq(unlink(path), 0);
+    MDB_env *env = open_env(dir);
+    MDB_txn *txn = begin(env, "addresses", MDB_CREATE, &db);
+    put_text(txn, db, "somebody", &one, 1);
+    end(env, txn);
+}
+
+void file_set_format(const char *dir, uint8_t version)
+{
+    MDB_dbi db;
+    MDB_env *env = open_env(dir);
+    MDB_txn *txn = begin(env, "meta", 0, &db);
+    put_text(txn, db, "format", &version, 1);
+    end(env, txn);
+}
+
+void file_remove_item(const char *dir, uint64_t queue_id, uint64_t seq)
+{
+    MDB_dbi db;
+    uint8_t bytes[STORE_KEY_BYTES];
+    MDB_env *env = open_env(dir);
+    MDB_txn *txn = begin(env, "items", 0, &db);
+    store_key_encode(queue_id, seq, bytes);
+    MDB_val key = {sizeof(bytes), bytes};
+    cr_assert_eq(mdb_del(txn, db, &key, NULL), 0);
+    end(env, txn);
+}
+
+size_t file_count_table(const char *dir, const char *table)
+{
+    MDB_dbi db;
+    MDB_stat stat;
+    MDB_env *env = open_env(dir);
+    MDB_txn *txn = begin(env, table, 0, &db);
+    cr_assert_eq(mdb_stat(txn, db, &stat), 0);
+    end(env, txn);
+    return stat.ms_entries;
+}

@@ -1,0 +1,245 @@
+// The LMDB store and its files: opening again, other people's files, damage, one process at a time, reads beside commits.
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store_files.h"
+#include "store_rig.h"
+
+static void fill(struct store_rig *rig)
+{
+    rig_queue(rig, 1, 101, 4, 100);
+    rig_put(rig, (struct rig_put){1, 1, .count = 100, .body_len = 300, .headers_len = 7, .put_bytes = 3, .accepted_ms = 4});
+    rig_item(rig, 1, 2, ITEM_LEASED);
+    rig_run(rig, 1, 3, 3);
+    rig_stream(rig, 1, 99, 100);
+    rig_session(rig, 5);
+    rig_commit(rig);
+}
+
+Test(lmdb_files, reopened_store_is_equal)
+{
+    struct store_rig rig;
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    char *before = rig_state(rig.store);
+    rig_reopen(&rig);
+    char *after = rig_state(rig.store);
+    cr_assert_str_eq(before, after);
+    uint8_t id[16];
+    store_id(rig.store, id);
+    cr_assert_arr_eq(id, "a store to test", 16, "the id of its creation, not of its opening");
+    struct stat status;
+    cr_assert(stat(rig.dir, &status) == 0 && (status.st_mode & 0777) == 0700);
+    free(before);
+    free(after);
+    rig_end(&rig);
+}
+
+Test(lmdb_files, second_open_is_refused_and_names_the_directory)
+{
+    struct store_rig rig;
+    struct store *second = NULL;
+    struct store_error error = {0};
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    cr_assert_eq(rig_open_dir(STORE_LMDB, rig.dir, 0, &second, &error), NQ_STORAGE_FAILED);
+    cr_assert_null(second);
+    cr_assert_not_null(strstr(error.text, rig.dir), "%s", error.text);
+    cr_assert_null(strchr(error.text, '\n'));
+    rig_put(&rig, (struct rig_put){1, 101, .count = 1, .body_len = 3}); // the first one does not mind
+    rig_commit(&rig);
+    rig_reopen(&rig);
+    rig_end(&rig);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- other files
+
+static void assert_refused(const struct store_rig *rig, enum nq_status expected, const char *word)
+{
+    struct store *store = NULL;
+    struct store_error error = {0};
+    cr_assert_eq(rig_open_dir(STORE_LMDB, rig->dir, 0, &store, &error), expected, "%s", error.text);
+    cr_assert_null(store);
+    cr_assert_not_null(strstr(error.text, word), "'%s' is not in: %s", word, error.text);
+}
+
+Test(lmdb_files, other_format_is_refused_with_both_versions)
+{
+    struct store_rig rig;
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    store_close(&rig.store);
+    file_set_format(rig.dir, 77);
+    assert_refused(&rig, NQ_UNSUPPORTED_VERSION, "77");
+    assert_refused(&rig, NQ_UNSUPPORTED_VERSION, "1");
+    rig_end(&rig);
+}
+
+Test(lmdb_files, file_that_is_cut_short_is_refused)
+{
+    struct store_rig rig;
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    store_close(&rig.store);
+    static const off_t lengths[] = {40000, 20000, 8192, 8191, 5000, 4096, 100, 0};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        file_truncate(rig.dir, lengths[i]);
+        assert_refused(&rig, NQ_STORAGE_FAILED, rig.dir);
+    }
+    rig_end(&rig);
+}
+
+Test(lmdb_files, foreign_file_is_refused_and_left_alone)
+{
+    struct store_rig rig;
+    rig_start(&rig, STORE_LMDB);
+    store_close(&rig.store);
+    file_overwrite(rig.dir, "this is no database", 100000);
+    assert_refused(&rig, NQ_STORAGE_FAILED, "not a netqueue store");
+    file_make_foreign_lmdb(rig.dir);
+    assert_refused(&rig, NQ_STORAGE_FAILED, "not a netqueue store");
+    rig_end(&rig);
+}
+
+Test(lmdb_files, creation_that_was_cut_off_is_begun_again)
+{
+    struct store_rig rig;
+    rig_start(&rig, STORE_LMDB);
+    store_close(&rig.store);
+    file_rename(rig.dir, "data.mdb", "data.mdb.new"); // as a process leaves it that ends before the rename
+    cr_assert_eq(rig_open_dir(STORE_LMDB, rig.dir, 0, &rig.store, NULL), NQ_OK);
+    fill(&rig);
+    rig_end(&rig);
+}
+
+// -------------------------------------------------------------------------------------------------------------------- damage
+
+static const char marker[] = "the marker in the body of item number five";
+
+static void put_marked(struct store_rig *rig)
+{
+    struct engine_bytes body = {sizeof(marker), (const uint8_t *)marker};
+    rig_put(rig, (struct rig_put){1, 1, .count = 4, .body_len = 60});
+    rig_add(rig, (struct change){.kind = CHANGE_PUT, .as.put = {.queue_id = 1, .first_seq = 5, .count = 1, .bodies = &body}});
+    rig_put(rig, (struct rig_put){1, 6, .count = 4, .body_len = 60});
+    rig_commit(rig);
+}
+
+Test(lmdb_files, flipped_byte_is_damage_and_the_rest_is_served)
+{
+    for (size_t at = 0; at < sizeof(marker) - 1; at += 10) {
+        struct store_rig rig;
+        struct store_item item;
+        rig_start(&rig, STORE_LMDB);
+        put_marked(&rig);
+        store_close(&rig.store);
+        cr_assert_gt(file_flip(rig.dir, marker, sizeof(marker) - 1, at), 0);
+        rig_reopen(&rig);
+        cr_assert_eq(store_read_begin(rig.store, NULL), NQ_OK);
+        for (uint64_t seq = 1; seq < 10; seq++) {
+            memset(&item, 0xEE, sizeof(item));
+            cr_assert_eq(store_read(rig.store, 1, seq, &item), seq == 5 ? NQ_DAMAGED : NQ_OK);
+            cr_assert_eq(item.seq, seq);
+            cr_assert_eq(store_read_next(rig.store, 1, seq, UINT64_MAX, &item), seq == 5 ? NQ_DAMAGED : NQ_OK);
+            cr_assert_eq(item.seq, seq);
+        }
+        store_read_end(rig.store);
+        rig_end(&rig);
+    }
+}
+
+Test(lmdb_files, damaged_item_is_set_aside_by_quarantine_and_by_a_move)
+{
+    static const enum change_kind kinds[] = {CHANGE_QUARANTINE, CHANGE_MOVE};
+    for (size_t i = 0; i < 2; i++) {
+        struct store_rig rig;
+        struct store_item item;
+        struct change change = {.kind = kinds[i], .as.quarantine = {1, 5}};
+        if (kinds[i] == CHANGE_MOVE) {
+            change.as.move.to_queue_id = 2;
+            change.as.move.to_seq = 1;
+        }
+        rig_start(&rig, STORE_LMDB);
+        put_marked(&rig);
+        store_close(&rig.store);
+        file_flip(rig.dir, marker, sizeof(marker) - 1, 3);
+        rig_reopen(&rig);
+        rig_add(&rig, change);
+        rig_commit(&rig);
+        cr_assert_eq(store_read_begin(rig.store, NULL), NQ_OK);
+        cr_assert_eq(store_read(rig.store, 1, 5, &item), NQ_EMPTY);
+        cr_assert_eq(store_read(rig.store, 2, 1, &item), NQ_EMPTY);
+        store_read_end(rig.store);
+        store_close(&rig.store);
+        cr_assert_eq(file_count_table(rig.dir, "quarantine"), 1, "its bytes are kept for a human");
+        rig_end(&rig);
+    }
+}
+
+Test(lmdb_files, damaged_record_is_named_and_passed_over)
+{
+    struct store_rig rig;
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    rig_queue(&rig, 2, 1, 1, 0);
+    rig_commit(&rig);
+    store_close(&rig.store);
+    cr_assert_gt(file_flip(rig.dir, "queue-2", 7, 6), 0);
+    rig_reopen(&rig);
+    char *text = rig_load(rig.store);
+    cr_assert_not_null(strstr(text, "damaged: the record 2.0 of table queues\n"), "%s", text);
+    cr_assert_null(strstr(text, "queue 2 "));
+    cr_assert_not_null(strstr(text, "queue 1 queue-1 "));
+    free(text);
+    rig_end(&rig);
+}
+
+// ------------------------------------------------------------------------------------------------------------------- threads
+
+enum { ROUNDS = 300, WINDOW = 40 };
+
+static void *commit_rounds(void *argument)
+{
+    struct store_rig *rig = argument;
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        rig_put(rig, (struct rig_put){1, round * WINDOW + 1, .count = WINDOW, .body_len = 500});
+        rig_remove(rig, 1, (round - 1) * WINDOW + 1, round * WINDOW);
+        rig_commit(rig);
+    }
+    return NULL;
+}
+
+// Each commit replaces all items by the next ones: a reader sees one window, whole, whenever it looks.
+Test(lmdb_files, reads_see_one_commit_while_another_thread_commits)
+{
+    struct store_rig rig;
+    pthread_t writer;
+    uint64_t first = 0;
+    rig_start(&rig, STORE_LMDB);
+    rig_put(&rig, (struct rig_put){1, 1, .count = WINDOW, .body_len = 500});
+    rig_commit(&rig);
+    cr_assert_eq(pthread_create(&writer, NULL, commit_rounds, &rig), 0);
+    while (first != ROUNDS * WINDOW + 1) {
+        struct store_item items[WINDOW];
+        struct store_item more;
+        cr_assert_eq(store_read_begin(rig.store, NULL), NQ_OK);
+        cr_assert_eq(store_read_next(rig.store, 1, 0, UINT64_MAX, &items[0]), NQ_OK);
+        cr_assert_geq(items[0].seq, first);
+        cr_assert_eq(items[0].seq % WINDOW, 1);
+        first = items[0].seq;
+        for (uint64_t i = 1; i < WINDOW; i++) {
+            cr_assert_eq(store_read_next(rig.store, 1, first + i, UINT64_MAX, &items[i]), NQ_OK);
+        }
+        cr_assert_eq(store_read_next(rig.store, 1, first + WINDOW, UINT64_MAX, &more), NQ_EMPTY);
+        for (uint64_t i = 0; i < WINDOW; i++) {
+            cr_assert(items[i].seq == first + i && rig_is_filled(items[i].body, 1, first + i, 'b'));
+        }
+        store_read_end(rig.store);
+    }
+    pthread_join(writer, NULL);
+    rig_end(&rig);
+}

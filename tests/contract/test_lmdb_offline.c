@@ -1,0 +1,212 @@
+// check, compact and backup.
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_files.h"
+#include "store_lmdb.h"
+#include "store_offline.h"
+#include "store_rig.h"
+
+static const char marker[] = "the marker in a body";
+
+// Queue 1 with 50 items, one of them marked; queue 2 empty.
+static void start_filled(struct store_rig *rig)
+{
+    struct engine_bytes body = {sizeof(marker), (const uint8_t *)marker};
+    rig_start(rig, STORE_LMDB);
+    rig_queue(rig, 1, 51, 1, 50);
+    rig_queue(rig, 2, 1, 1, 0);
+    rig_put(rig, (struct rig_put){1, 1, .count = 49, .body_len = 100});
+    rig_add(rig, (struct change){.kind = CHANGE_PUT, .as.put = {.queue_id = 1, .first_seq = 50, .count = 1, .bodies = &body}});
+    rig_item(rig, 1, 3, ITEM_READY);
+    rig_run(rig, 1, 4, 5);
+    rig_stream(rig, 1, 9, 50);
+    rig_session(rig, 1);
+    rig_commit(rig);
+}
+
+// The findings, to be freed.
+static char *check(struct store_rig *rig, enum nq_status expected, struct store_check_report *report)
+{
+    char *text;
+    size_t len;
+    struct store_error error = {0};
+    FILE *findings = tmpfile();
+    FILE *out = open_memstream(&text, &len);
+    cr_assert(findings != NULL && out != NULL);
+    enum nq_status status = store_lmdb_check(rig->dir, findings, report, &error);
+    rewind(findings); // the check writes it from a process of its own
+    for (int c = fgetc(findings); c != EOF; c = fgetc(findings)) {
+        fputc(c, out);
+    }
+    fclose(findings);
+    fclose(out);
+    cr_assert_eq(status, expected, "%s: %s%s", nq_status_name(status), error.text, text);
+    cr_assert_eq(status == NQ_DAMAGED, report->damaged + report->misplaced > 0);
+    return text;
+}
+
+Test(lmdb_offline, check_counts_what_a_whole_store_holds)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    store_close(&rig.store);
+    char *text = check(&rig, NQ_OK, &report);
+    cr_assert_str_empty(text);
+    cr_assert(report.queues == 2 && report.items == 50 && report.item_records == 1 && report.runs == 1 && report.streams == 1);
+    cr_assert_eq(report.sessions, 1);
+    cr_assert_gt(report.bytes, 5000);
+    free(text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, check_finds_a_flipped_item)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    store_close(&rig.store);
+    file_flip(rig.dir, marker, sizeof(marker) - 1, 4);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert(report.damaged == 1 && report.misplaced == 0);
+    cr_assert_not_null(strstr(text, "(1, 50)"), "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, check_finds_a_flipped_record)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    store_close(&rig.store);
+    file_flip(rig.dir, "queue-2", 7, 1);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert_eq(report.damaged, 1);
+    cr_assert_not_null(strstr(text, "queues (2, 0)"), "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, check_finds_a_missing_item)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    store_close(&rig.store);
+    file_remove_item(rig.dir, 1, 20);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert(report.damaged == 0 && report.misplaced == 1);
+    cr_assert_not_null(strstr(text, "queue queue-1: 49 items stored, its record counts 50"), "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, check_finds_wrong_counts_and_positions)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    rig_queue(&rig, 1, 45, 1, 51); // items above the next seq, and one too few
+    rig_queue(&rig, 2, 1, 1, 3);   // none stored
+    rig_put(&rig, (struct rig_put){9, 1, .count = 2, .body_len = 1});
+    rig_commit(&rig);
+    store_close(&rig.store);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert_eq(report.damaged, 0);
+    cr_assert_not_null(strstr(text, "queue queue-1: 6 items at or above its next seq 45\n"), "%s", text);
+    cr_assert_not_null(strstr(text, "queue queue-1: 50 items stored, its record counts 51\n"), "%s", text);
+    cr_assert_not_null(strstr(text, "queue queue-2: 0 items stored, its record counts 3\n"), "%s", text);
+    cr_assert_not_null(strstr(text, "items of a queue without a record (9, 1)\n"), "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, check_survives_broken_pages_and_names_them)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    store_close(&rig.store);
+    cr_assert_gt(file_break_pages(rig.dir, marker, sizeof(marker) - 1), 0);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert_geq(report.damaged, 1);
+    cr_assert_not_null(strstr(text, "pages"), "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, check_and_compact_refuse_what_they_cannot_have)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    struct store_error error = {0};
+    uint64_t before;
+    uint64_t after;
+    start_filled(&rig);
+    cr_assert_eq(store_lmdb_check(rig.dir, stderr, &report, &error), NQ_STORAGE_FAILED);
+    cr_assert_not_null(strstr(error.text, rig.dir), "in use: %s", error.text);
+    cr_assert_eq(store_lmdb_compact(rig.dir, &before, &after, &error), NQ_STORAGE_FAILED);
+    cr_assert_not_null(strstr(error.text, rig.dir), "in use: %s", error.text);
+    store_close(&rig.store);
+    file_set_format(rig.dir, 9);
+    cr_assert_eq(store_lmdb_check(rig.dir, stderr, &report, &error), NQ_UNSUPPORTED_VERSION, "%s", error.text);
+    cr_assert_eq(store_lmdb_compact(rig.dir, &before, &after, &error), NQ_UNSUPPORTED_VERSION, "%s", error.text);
+    cr_assert_eq(store_lmdb_check(rig.parent, stderr, &report, &error), NQ_STORAGE_FAILED);
+    cr_assert_not_null(strstr(error.text, "no store"), "%s", error.text);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, compact_shrinks_a_drained_store_and_keeps_everything)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    struct store_error error = {0};
+    uint64_t before = 0;
+    uint64_t after = 0;
+    start_filled(&rig);
+    for (uint64_t i = 0; i < 20; i++) {
+        rig_put(&rig, (struct rig_put){3, i * 100 + 1, .count = 100, .body_len = 10000});
+        rig_commit(&rig);
+    }
+    rig_remove(&rig, 3, 1, 2000);
+    rig_commit(&rig);
+    char *want = rig_state(rig.store);
+    store_close(&rig.store);
+    cr_assert_eq(store_lmdb_compact(rig.dir, &before, &after, &error), NQ_OK, "%s", error.text);
+    cr_assert(before > 20000000 && after < 200000, "%lu -> %lu", before, after);
+    cr_assert_eq(file_bytes(rig.dir), after);
+    rig_reopen(&rig);
+    char *got = rig_state(rig.store);
+    cr_assert_str_eq(got, want);
+    store_close(&rig.store);
+    free(check(&rig, NQ_OK, &report));
+    free(got);
+    free(want);
+    rig_end(&rig);
+}
+
+Test(lmdb_offline, backup_of_an_open_store_can_be_opened)
+{
+    struct store_rig rig;
+    struct store *copy = NULL;
+    struct store_error error = {0};
+    char dir[200];
+    start_filled(&rig);
+    snprintf(dir, sizeof(dir), "%s/backup", rig.parent);
+    cr_assert_eq(store_lmdb_backup(rig.store, dir, &error), NQ_OK, "%s", error.text);
+    rig_remove(&rig, 1, 1, 10); // later than the backup
+    rig_commit(&rig);
+    cr_assert_eq(rig_open_dir(STORE_LMDB, dir, 0, &copy, &error), NQ_OK, "%s", error.text);
+    char *state = rig_state(copy);
+    cr_assert_not_null(strstr(state, "\n1:1 accepted"));
+    cr_assert_not_null(strstr(state, "\nitem 1:3 "));
+    store_close(&copy);
+    free(state);
+    cr_assert_eq(store_lmdb_backup(rig.store, dir, &error), NQ_STORAGE_FAILED, "it exists");
+    cr_assert_not_null(strstr(error.text, dir));
+    rig_end(&rig);
+}
