@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "arena.h"
-#include "wire_limits.h"
 #include "status.h"
+#include "wire_limits.h"
 
 // A borrowed run of bytes. Same layout as protobuf-c's ProtobufCBinaryData, so that arrays of bodies need no conversion.
 struct nq_bytes {
@@ -122,12 +122,12 @@ struct wire_declare {
 // Of join, purge, delete, shutdown, stat, peek, redrive: each uses what it needs.
 struct wire_on_queue {
     struct nq_bytes queue;
-    uint64_t wait_ms;    // join
-    bool immediate;      // shutdown
-    uint64_t from_seq;   // peek
-    uint64_t max_items;  // peek, redrive
-    uint64_t max_bytes;  // peek
-    struct nq_bytes to;  // redrive, may be empty
+    uint64_t wait_ms;   // join
+    bool immediate;     // shutdown
+    uint64_t from_seq;  // peek
+    uint64_t max_items; // peek, redrive
+    uint64_t max_bytes; // peek
+    struct nq_bytes to; // redrive, may be empty
 };
 
 struct wire_list {
@@ -286,8 +286,8 @@ struct wire_decode_limits {
 //         UNSUPPORTED_VERSION  well-formed, of another version; out->requests hold the ids, for answers
 //         NO_MEMORY            the arena's cap was hit (an amplification attempt) or memory is out
 // A single bad request does not fail the frame: see wire_request.refused.
-enum nq_status wire_decode_requests(struct nq_arena *arena, const void *data, size_t len,
-                                    const struct wire_decode_limits *limits, struct wire_request_frame *out);
+enum nq_status wire_decode_requests(struct nq_arena *arena, const void *data, size_t len, const struct wire_decode_limits *limits,
+                                    struct wire_request_frame *out);
 
 // Decode what a broker sent. Errors as above.
 enum nq_status wire_decode_replies(struct nq_arena *arena, const void *data, size_t len, struct wire_reply_frame *out);

@@ -6,7 +6,7 @@
 #include "arena.h"
 #include "table.h"
 
-enum { SPAN_BITS = 6, SPAN_ITEMS = 1 << SPAN_BITS, ARENA_CHUNK_BYTES = 1024 * 1024 };
+enum { SPAN_BITS = 6, SPAN_ITEMS = 1 << SPAN_BITS, ARENA_CHUNK_BYTES = 1024 * 1024, WIDE = 65536 };
 
 struct overlay_item {
     uint64_t accepted_ms, put_bytes;
@@ -34,11 +34,24 @@ struct quarantined {
     uint64_t queue_id, seq;
 };
 
+// A removal too wide to be kept by seq. Items put after it are in their spans, and found there first.
+struct wide {
+    struct wide *next;
+    uint64_t queue_id, first_seq, last_seq;
+};
+
+struct dropped_queue {
+    struct dropped_queue *next;
+    uint64_t queue_id;
+};
+
 struct overlay {
     struct nq_arena *arena;
     struct table spans; // (queue id, number)
     struct table entries[ENTRY_TABLES];
     struct quarantined *quarantined;
+    struct wide *wide;
+    struct dropped_queue *dropped_queues; // whatever was written of them later: below, their streams go
     struct meta_record meta;
     bool has_meta;
     struct span *last; // of the one who changes it
@@ -149,8 +162,40 @@ static bool apply_put(struct overlay *self, const struct change *change)
     return true;
 }
 
+static bool remove_wide(struct overlay *self, uint64_t queue_id, uint64_t first_seq, uint64_t last_seq)
+{
+    struct wide *wide = nq_arena_alloc(self->arena, sizeof(*wide));
+    if (wide == NULL) {
+        return false;
+    }
+    *wide = (struct wide){.next = self->wide, .queue_id = queue_id, .first_seq = first_seq, .last_seq = last_seq};
+    self->wide = wide;
+    for (size_t i = 0; self->spans.slots != NULL && i <= self->spans.mask; i++) {
+        struct span *span = self->spans.slots[i].value;
+        for (uint64_t k = 0; span != NULL && span->queue_id == queue_id && k < SPAN_ITEMS; k++) {
+            uint64_t seq = (span->number << SPAN_BITS) + k;
+            if (seq >= first_seq && seq <= last_seq) {
+                span->items[k] = NULL;
+            }
+        }
+    }
+    struct table *records = &self->entries[ENTRY_ITEM];
+    for (size_t i = 0; records->slots != NULL && i <= records->mask;) {
+        const struct table_slot *slot = &records->slots[i];
+        if (slot->value != NULL && slot->a == queue_id && slot->b >= first_seq && slot->b <= last_seq) {
+            table_remove(records, slot->a, slot->b); // another may move into this slot: look again
+        } else {
+            i++;
+        }
+    }
+    return true;
+}
+
 static bool remove_items(struct overlay *self, uint64_t queue_id, uint64_t first_seq, uint64_t last_seq)
 {
+    if (last_seq - first_seq >= WIDE) {
+        return remove_wide(self, queue_id, first_seq, last_seq);
+    }
     struct table *records = &self->entries[ENTRY_ITEM];
     for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
         struct span *span = span_for(self, queue_id, seq);
@@ -182,14 +227,15 @@ static void describe(const struct overlay_item *stored, uint64_t seq, struct sto
 enum overlay_found overlay_find(const struct overlay *self, uint64_t queue_id, uint64_t seq, struct store_item *item)
 {
     const struct span *span = table_find(&self->spans, queue_id, seq >> SPAN_BITS);
-    if (span == NULL) {
-        return OVERLAY_NOTHING;
-    }
-    if (span->items[seq % SPAN_ITEMS] != NULL) {
+    if (span != NULL && span->items[seq % SPAN_ITEMS] != NULL) {
         describe(span->items[seq % SPAN_ITEMS], seq, item);
         return OVERLAY_ITEM;
     }
-    return (span->removed >> (seq % SPAN_ITEMS) & 1) != 0 ? OVERLAY_REMOVED : OVERLAY_NOTHING;
+    bool removed = span != NULL && (span->removed >> (seq % SPAN_ITEMS) & 1) != 0;
+    for (const struct wide *wide = self->wide; wide != NULL && !removed; wide = wide->next) {
+        removed = wide->queue_id == queue_id && seq >= wide->first_seq && seq <= wide->last_seq;
+    }
+    return removed ? OVERLAY_REMOVED : OVERLAY_NOTHING;
 }
 
 bool overlay_next(const struct overlay *self, uint64_t queue_id, uint64_t from, uint64_t below, uint64_t *seq)
@@ -251,8 +297,8 @@ static bool apply_move(struct overlay *self, const struct change *change, const 
     if (status == NQ_DAMAGED) { // its place in the other queue stays empty, which its reader takes for damage, too
         return add_quarantined(self, queue_id, seq);
     }
-    if (status != NQ_OK) {
-        return status != NQ_NO_MEMORY;
+    if (status != NQ_OK) { // gone already: at least no record of it may stay
+        return status != NQ_NO_MEMORY && remove_items(self, queue_id, seq, seq);
     }
     size_t kept = change->as.move.strip_headers ? 0 : item.headers.len - item.own_headers.len;
     struct engine_bytes add = change->as.move.add_headers;
@@ -301,9 +347,8 @@ static bool set_entry(struct overlay *self, enum entry_table in, uint64_t a, uin
     return true;
 }
 
-static bool drop_queue(struct overlay *self, const struct change *change)
+static bool drop_queue(struct overlay *self, uint64_t queue_id)
 {
-    uint64_t queue_id = change->as.queue_drop.queue_id;
     struct table *streams = &self->entries[ENTRY_STREAM];
     for (size_t i = 0; streams->slots != NULL && i <= streams->mask;) {
         if (streams->slots[i].value != NULL && streams->slots[i].a == queue_id) {
@@ -312,7 +357,14 @@ static bool drop_queue(struct overlay *self, const struct change *change)
             i++;
         }
     }
-    return set_entry(self, ENTRY_QUEUE, queue_id, 0, change, NULL, 0);
+    struct dropped_queue *dropped = nq_arena_alloc(self->arena, sizeof(*dropped));
+    if (dropped == NULL) {
+        return false;
+    }
+    *dropped = (struct dropped_queue){.next = self->dropped_queues, .queue_id = queue_id};
+    self->dropped_queues = dropped;
+    table_remove(&self->entries[ENTRY_QUEUE], queue_id, 0);
+    return true;
 }
 
 #define SET(table, a, b, member) set_entry(self, table, a, b, change, change->as.member, sizeof(*change->as.member))
@@ -330,7 +382,7 @@ static bool apply_one(struct overlay *self, const struct change *change, const s
     case CHANGE_QUEUE:
         return SET(ENTRY_QUEUE, change->as.queue->queue_id, 0, queue);
     case CHANGE_QUEUE_DROP:
-        return drop_queue(self, change);
+        return drop_queue(self, change->as.queue_drop.queue_id);
     case CHANGE_ITEM:
         return SET(ENTRY_ITEM, change->as.item->queue_id, change->as.item->seq, item);
     case CHANGE_ITEM_DROP:
@@ -430,6 +482,12 @@ static bool emit_spans(const struct overlay *self, struct changes *out)
         ok = changes_add(
             out, &(struct change){.kind = CHANGE_QUARANTINE, .as.quarantine = {.queue_id = one->queue_id, .seq = one->seq}});
     }
+    for (const struct wide *wide = self->wide; ok && wide != NULL; wide = wide->next) {
+        ok = changes_add(
+            out,
+            &(struct change){.kind = CHANGE_REMOVE,
+                             .as.remove = {.queue_id = wide->queue_id, .first_seq = wide->first_seq, .last_seq = wide->last_seq}});
+    }
     for (size_t i = 0; ok && i < count; i++) {
         ok = emit_removed(spans[i], out);
     }
@@ -443,6 +501,9 @@ static bool emit_spans(const struct overlay *self, struct changes *out)
 bool overlay_emit(const struct overlay *self, struct changes *out)
 {
     bool ok = emit_spans(self, out);
+    for (const struct dropped_queue *dropped = self->dropped_queues; ok && dropped != NULL; dropped = dropped->next) {
+        ok = changes_add(out, &(struct change){.kind = CHANGE_QUEUE_DROP, .as.queue_drop = {.queue_id = dropped->queue_id}});
+    }
     for (size_t in = 0; in < ENTRY_TABLES; in++) {
         const struct table *table = &self->entries[in];
         for (size_t i = 0; ok && table->slots != NULL && i <= table->mask; i++) {

@@ -5,7 +5,7 @@
 //  - With sync `always`, OK means that they survive power loss. With `none` they survive a crash of the process, not of the machine.
 //  - store_load yields exactly the state after the last commit that was answered OK (or, after a crash, of one later commit that
 //    was complete on disk).
-//  - Reads see the last commit that ended before store_read_begin; what they return stays valid and unchanged until store_read_end.
+//  - Reads see the last commit that ended before store_read_begin, and perhaps later ones; what they return stays valid and unchanged until store_read_end.
 //  - One thread commits, one thread reads; they may be different ones and run at the same time. open, load, close: alone.
 //  - A stored item carries a checksum over all of its record. One that does not match is never returned: the read says DAMAGED.
 //  - After NQ_STORAGE_FAILED the store answers nothing but that: the process must end (exit 73) and start anew, because a page

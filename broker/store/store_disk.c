@@ -19,6 +19,11 @@
 #define CHECKPOINT_BYTES (8u << 20) // of memory, after which a checkpoint begins
 enum { SPACE_SHARE = 32, FETCH_CHUNK_BYTES = 64 * 1024, CHECKPOINT_AFTER_MS = 1000 };
 
+struct layer {
+    struct layer *older;
+    struct overlay *overlay;
+};
+
 struct disk_store {
     struct store store;
     struct store *lmdb;
@@ -30,9 +35,11 @@ struct disk_store {
     pthread_t thread;
     int wake_fd; // an eventfd
 
-    pthread_rwlock_t layers;  // read: while looking at what follows; write: while changing it
-    struct overlay *active;   // since the last checkpoint began
-    struct overlay *frozen;   // being checkpointed; NULL: none
+    pthread_rwlock_t layers; // read: while looking at what follows; write: while changing it
+    struct overlay *active;  // since the last checkpoint began
+    struct overlay *frozen;  // being checkpointed; NULL: none
+    struct layer *retired;   // in LMDB by now, but not in the snapshot of a read under way; newest first
+    bool reading;
     struct nq_arena *fetched; // items copied out of LMDB by the commit under way
 
     uint64_t unwritten_bytes; // in the overlays, by __atomic_*: LMDB's file will grow by about as many
@@ -43,7 +50,6 @@ struct disk_store {
     bool stopping;
     uint64_t frozen_last;      // number of its last group
     struct store_error failed; // of a checkpoint; status OK: none
-    bool reading;              // only the reading thread looks at it
 };
 
 static struct disk_store *self_of(const struct store *store)
@@ -84,18 +90,42 @@ static void note_unwritten(struct disk_store *self)
     __atomic_store_n(&self->unwritten_bytes, bytes, __ATOMIC_SEQ_CST);
 }
 
+static void free_layers(struct layer *layer)
+{
+    while (layer != NULL) {
+        struct layer *older = layer->older;
+        overlay_destroy(&layer->overlay);
+        free(layer);
+        layer = older;
+    }
+}
+
+// LMDB has what was frozen. A read that began before looks at it until it ends.
+static bool retire_frozen(struct disk_store *self)
+{
+    struct layer *layer = malloc(sizeof(*layer));
+    if (layer == NULL) {
+        return false;
+    }
+    pthread_rwlock_wrlock(&self->layers);
+    *layer = (struct layer){.overlay = self->frozen, .older = self->retired};
+    self->retired = self->reading ? layer : NULL;
+    self->frozen = NULL;
+    note_unwritten(self);
+    bool reading = self->reading;
+    pthread_rwlock_unlock(&self->layers);
+    if (!reading) {
+        free_layers(layer);
+    }
+    return true;
+}
+
 static void checkpoint(struct disk_store *self)
 {
     struct store_error error = {0};
-    struct overlay *done = NULL;
     enum nq_status status = write_overlay(self->lmdb, self->frozen, self->frozen_last, &error);
-    if (status == NQ_OK) {
-        pthread_rwlock_wrlock(&self->layers);
-        done = self->frozen;
-        self->frozen = NULL;
-        note_unwritten(self);
-        pthread_rwlock_unlock(&self->layers);
-        overlay_destroy(&done);
+    if (status == NQ_OK && !retire_frozen(self)) {
+        status = fail(&error, NQ_NO_MEMORY, "out of memory for a checkpoint");
     }
     pthread_mutex_lock(&self->mutex);
     self->work = false;
@@ -317,33 +347,63 @@ static enum nq_status disk_commit(struct store *store, const struct changes *cha
 static enum nq_status disk_read_begin(struct store *store, struct store_error *error)
 {
     struct disk_store *self = self_of(store);
-    pthread_rwlock_rdlock(&self->layers);
+    pthread_rwlock_wrlock(&self->layers); // LMDB's snapshot and the layers above it are of one moment
     enum nq_status status = store_read_begin(self->lmdb, error);
     self->reading = status == NQ_OK;
-    if (!self->reading) {
-        pthread_rwlock_unlock(&self->layers);
-    }
+    pthread_rwlock_unlock(&self->layers);
     return status;
 }
 
 static void disk_read_end(struct store *store)
 {
     struct disk_store *self = self_of(store);
-    if (self->reading) {
-        self->reading = false;
+    pthread_rwlock_wrlock(&self->layers);
+    bool was_reading = self->reading;
+    struct layer *retired = self->retired;
+    self->reading = false;
+    self->retired = NULL;
+    pthread_rwlock_unlock(&self->layers);
+    if (was_reading) {
         store_read_end(self->lmdb);
-        pthread_rwlock_unlock(&self->layers);
     }
+    free_layers(retired);
 }
 
-// What the overlays say of one item; NOTHING: ask LMDB.
+// The layers above LMDB, newest first: the active one, the frozen one, the retired ones. Start with NULL in *retired.
+static const struct overlay *layer_at(const struct disk_store *self, size_t index, const struct layer **retired)
+{
+    if (index == 0) {
+        return self->active;
+    }
+    if (index == 1 && self->frozen != NULL) {
+        return self->frozen;
+    }
+    *retired = *retired == NULL ? self->retired : (*retired)->older;
+    return *retired == NULL ? NULL : (*retired)->overlay;
+}
+
+// What the first `count` layers say of one item; NOTHING: ask what is below.
+static enum overlay_found find_in(const struct disk_store *self, size_t count, uint64_t queue_id, uint64_t seq,
+                                  struct store_item *item)
+{
+    enum overlay_found found = OVERLAY_NOTHING;
+    const struct layer *retired = NULL;
+    for (size_t i = 0; i < count && found == OVERLAY_NOTHING; i++) {
+        const struct overlay *overlay = layer_at(self, i, &retired);
+        if (overlay == NULL) {
+            break;
+        }
+        found = overlay_find(overlay, queue_id, seq, item);
+    }
+    return found;
+}
+
 static enum overlay_found find_above(const struct disk_store *self, uint64_t queue_id, uint64_t seq, struct store_item *item)
 {
-    enum overlay_found found = overlay_find(self->active, queue_id, seq, item);
-    return found == OVERLAY_NOTHING && self->frozen != NULL ? overlay_find(self->frozen, queue_id, seq, item) : found;
+    return find_in(self, SIZE_MAX, queue_id, seq, item);
 }
 
-// The first item of LMDB's at or after `seq` that no overlay has removed (one that an overlay has, too, is the same item).
+// The first item of LMDB's at or after `seq` that no layer above has removed (one that a layer has, too, is the same item).
 static enum nq_status next_in_lmdb(const struct disk_store *self, uint64_t queue_id, uint64_t seq, uint64_t below_seq,
                                    struct store_item *item)
 {
@@ -355,30 +415,40 @@ static enum nq_status next_in_lmdb(const struct disk_store *self, uint64_t queue
     return status;
 }
 
-static bool next_above(const struct disk_store *self, uint64_t queue_id, uint64_t from, uint64_t below_seq, uint64_t *seq)
+// The first item of a layer, at or after `from`, that no newer layer has removed.
+static bool next_in_layer(const struct disk_store *self, const struct overlay *overlay, size_t index, uint64_t queue_id,
+                          uint64_t from, uint64_t end, uint64_t *seq)
 {
-    uint64_t in_frozen = 0;
-    bool has_active = overlay_next(self->active, queue_id, from, below_seq, seq);
-    uint64_t end = has_active ? *seq : below_seq;
-    while (self->frozen != NULL && overlay_next(self->frozen, queue_id, from, end, &in_frozen)) {
-        struct store_item item;
-        if (overlay_find(self->active, queue_id, in_frozen, &item) != OVERLAY_REMOVED) {
-            *seq = in_frozen;
+    struct store_item item;
+    while (overlay_next(overlay, queue_id, from, end, seq)) {
+        if (find_in(self, index, queue_id, *seq, &item) != OVERLAY_REMOVED) {
             return true;
         }
-        from = in_frozen + 1;
+        from = *seq + 1;
     }
-    return has_active;
+    return false;
 }
 
-static enum nq_status disk_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next,
-                                struct store_item *item)
+static bool next_above(const struct disk_store *self, uint64_t queue_id, uint64_t from, uint64_t end, uint64_t *seq)
 {
-    struct disk_store *self = self_of(store);
-    uint64_t above;
-    if (!self->reading || seq >= below_seq) {
-        return NQ_EMPTY;
+    bool found = false;
+    const struct layer *retired = NULL;
+    const struct overlay *overlay = layer_at(self, 0, &retired);
+    for (size_t i = 0; overlay != NULL; overlay = layer_at(self, ++i, &retired)) {
+        uint64_t candidate;
+        if (next_in_layer(self, overlay, i, queue_id, from, end, &candidate)) {
+            *seq = candidate;
+            end = candidate;
+            found = true;
+        }
     }
+    return found;
+}
+
+static enum nq_status read_locked(const struct disk_store *self, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next,
+                                  struct store_item *item)
+{
+    uint64_t above;
     enum overlay_found found = find_above(self, queue_id, seq, item);
     if (found == OVERLAY_ITEM) {
         return NQ_OK;
@@ -392,6 +462,19 @@ static enum nq_status disk_read(struct store *store, uint64_t queue_id, uint64_t
         find_above(self, queue_id, above, item);
         return NQ_OK;
     }
+    return status;
+}
+
+static enum nq_status disk_read(struct store *store, uint64_t queue_id, uint64_t seq, uint64_t below_seq, bool or_next,
+                                struct store_item *item)
+{
+    struct disk_store *self = self_of(store);
+    if (seq >= below_seq) {
+        return NQ_EMPTY;
+    }
+    pthread_rwlock_rdlock(&self->layers);
+    enum nq_status status = self->reading ? read_locked(self, queue_id, seq, below_seq, or_next, item) : NQ_EMPTY;
+    pthread_rwlock_unlock(&self->layers);
     return status;
 }
 
@@ -437,6 +520,7 @@ static void disk_close(struct store **store_p)
     journal_close(&self->journal);
     overlay_destroy(&self->active);
     overlay_destroy(&self->frozen);
+    free_layers(self->retired);
     nq_arena_destroy(&self->fetched);
     if (self->lmdb != NULL) {
         store_close(&self->lmdb);

@@ -35,18 +35,19 @@ extern "C" {
 #define NQ_PREFETCH_AUTO (-1)
 
 struct nq_client;
-struct nq_item;     // an item on lease
+struct nq_item; // an item on lease
 struct nq_producer;
 struct nq_consumer;
 
 // ------------------------------------------------------------------------------------------------------- client
 
 struct nq_client_options {
-    const char *const *servers; // endpoints of one broker, tried one at a time; NULL: $NETQUEUE_SERVER (comma-separated), else the default
+    const char *const
+        *servers; // endpoints of one broker, tried one at a time; NULL: $NETQUEUE_SERVER (comma-separated), else the default
     size_t servers_count;
-    uint64_t timeout_ms;        // longest time without the broker; 0: 30 s
-    const char *name;           // for people, shown by the broker; NULL: host:program:pid
-    uint32_t workers;           // items the application works on at once (counts when it dies); 0: 1
+    uint64_t timeout_ms; // longest time without the broker; 0: 30 s
+    const char *name;    // for people, shown by the broker; NULL: host:program:pid
+    uint32_t workers;    // items the application works on at once (counts when it dies); 0: 1
 };
 
 // Make a client. Does not wait for the broker: the first call does.
@@ -72,7 +73,7 @@ NQ_EXPORT const char *nq_version(void);
 struct nq_broker_info {
     char version[32];
     uint8_t store_id[16];
-    uint64_t epoch;     // how often the broker has been started on this store
+    uint64_t epoch; // how often the broker has been started on this store
     uint64_t uptime_ms;
     uint32_t queues, sessions;
     uint64_t body_bytes_max, headers_bytes_max;
@@ -157,7 +158,8 @@ NQ_EXPORT void nq_item_destroy(struct nq_item **item_p);
 NQ_EXPORT enum nq_status nq_task_done(struct nq_client *client, struct nq_item **item_p);
 
 // Several, of any queues. `statuses` [out, may be NULL]: one per item. The result is the first status that is not NQ_OK.
-NQ_EXPORT enum nq_status nq_task_done_many(struct nq_client *client, struct nq_item **items, size_t count, enum nq_status *statuses);
+NQ_EXPORT enum nq_status nq_task_done_many(struct nq_client *client, struct nq_item **items, size_t count,
+                                           enum nq_status *statuses);
 
 struct nq_requeue_options {
     uint64_t delay_ms;
@@ -188,9 +190,9 @@ NQ_EXPORT enum nq_status nq_join(struct nq_client *client, const char *queue, ui
 #define NQ_GIVEN_TEMPORARY (1u << 7)
 
 struct nq_queue_options {
-    uint32_t given;          // which of these count
-    uint64_t maxsize;        // items ready or put with a delay; 0: no bound
-    uint64_t max_bytes;      // of their bodies and headers; 0: no bound
+    uint32_t given;     // which of these count
+    uint64_t maxsize;   // items ready or put with a delay; 0: no bound
+    uint64_t max_bytes; // of their bodies and headers; 0: no bound
     uint64_t lease_ms;
     uint64_t hold_max_ms;
     uint32_t max_deliveries; // failures after which an item leaves for the dead-letter queue; 0: never
@@ -227,7 +229,8 @@ NQ_EXPORT enum nq_status nq_stat(struct nq_client *client, const char *queue, st
 NQ_EXPORT enum nq_status nq_list(struct nq_client *client, struct nq_queue_stats **out, size_t *count);
 // Dead letters of `queue` back to the tail of where they came from (or to `to`, unless NULL); stops at the first that does not fit.
 // max_items 0: all. Errors: NQ_FULL after *moved moved.
-NQ_EXPORT enum nq_status nq_redrive(struct nq_client *client, const char *queue, const char *to, uint64_t max_items, uint64_t *moved);
+NQ_EXPORT enum nq_status nq_redrive(struct nq_client *client, const char *queue, const char *to, uint64_t max_items,
+                                    uint64_t *moved);
 // Look at up to `max` ready items from seq `from_seq` on, without taking them. They are read-only: finish them with nq_item_destroy.
 NQ_EXPORT enum nq_status nq_peek(struct nq_client *client, const char *queue, uint64_t from_seq, size_t max, struct nq_item **items,
                                  size_t *count);
@@ -249,9 +252,9 @@ struct nq_producer_options {
 NQ_EXPORT void nq_producer_options_init(struct nq_producer_options *options);
 
 struct nq_producer_failure {
-    enum nq_status status;  // NQ_OK: none
-    uint64_t failed_index;  // of the item, counted from 0 in the order of nq_producer_put
-    bool outcome_unknown;   // items from failed_index to failed_index + unknown_count - 1 may be stored or not
+    enum nq_status status; // NQ_OK: none
+    uint64_t failed_index; // of the item, counted from 0 in the order of nq_producer_put
+    bool outcome_unknown;  // items from failed_index to failed_index + unknown_count - 1 may be stored or not
     uint64_t unknown_count;
     char text[256];
 };
@@ -290,10 +293,11 @@ NQ_EXPORT enum nq_status nq_consumer_get(struct nq_consumer *consumer, uint64_t 
 // Takes the item; the broker hears of it with the next request. A failure is kept and returned by later calls, flush and close.
 // NQ_LEASE_LOST is kept apart: it is counted (nq_consumer_lost) and does not end the handle.
 NQ_EXPORT enum nq_status nq_consumer_done(struct nq_consumer *consumer, struct nq_item **item_p);
-NQ_EXPORT enum nq_status nq_consumer_requeue(struct nq_consumer *consumer, struct nq_item **item_p, const struct nq_requeue_options *options);
+NQ_EXPORT enum nq_status nq_consumer_requeue(struct nq_consumer *consumer, struct nq_item **item_p,
+                                             const struct nq_requeue_options *options);
 NQ_EXPORT enum nq_status nq_consumer_flush(struct nq_consumer *consumer, uint64_t wait_ms); // all dones and requeues confirmed
-NQ_EXPORT uint64_t nq_consumer_confirmed(const struct nq_consumer *consumer); // dones known to be stored
-NQ_EXPORT uint64_t nq_consumer_lost(const struct nq_consumer *consumer);      // dones whose lease was lost
+NQ_EXPORT uint64_t nq_consumer_confirmed(const struct nq_consumer *consumer);               // dones known to be stored
+NQ_EXPORT uint64_t nq_consumer_lost(const struct nq_consumer *consumer);                    // dones whose lease was lost
 // Send and take in without waiting, for programs with a loop of their own: poll nq_client_fd, then call this.
 NQ_EXPORT enum nq_status nq_consumer_work(struct nq_consumer *consumer);
 // Flush (at most wait_ms), give back what was prefetched, free. Items the caller still holds stay valid.
@@ -305,21 +309,23 @@ NQ_EXPORT enum nq_status nq_consumer_close(struct nq_consumer **consumer_p, uint
 // nq_client_timeout_ms() long, then call nq_client_process(), then nq_next_completion() until it returns NQ_EMPTY.
 
 struct nq_completion {
-    uint64_t request;         // what the nq_start_* function returned
+    uint64_t request; // what the nq_start_* function returned
     void *user;
     enum nq_status status;
-    size_t accepted;          // put
-    uint64_t last_seq;        // put
-    struct nq_item **items;   // get: taken over by the caller, the array with nq_free, each item as after nq_get
+    size_t accepted;        // put
+    uint64_t last_seq;      // put
+    struct nq_item **items; // get: taken over by the caller, the array with nq_free, each item as after nq_get
     size_t items_count;
 };
 
 // Bodies are copied. 0: refused at once (nq_error_text says why); else the request's number.
 NQ_EXPORT uint64_t nq_start_put(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
                                 const struct nq_put_options *options, void *user);
-NQ_EXPORT uint64_t nq_start_get(struct nq_client *client, const char *queue, size_t max, const struct nq_get_options *options, void *user);
+NQ_EXPORT uint64_t nq_start_get(struct nq_client *client, const char *queue, size_t max, const struct nq_get_options *options,
+                                void *user);
 NQ_EXPORT uint64_t nq_start_task_done(struct nq_client *client, struct nq_item **item_p, void *user);
-NQ_EXPORT uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options, void *user);
+NQ_EXPORT uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options,
+                                    void *user);
 NQ_EXPORT uint64_t nq_start_join(struct nq_client *client, const char *queue, uint64_t wait_ms, void *user);
 // Ask that a started request end with NQ_CANCELLED; it may still end otherwise. Its completion comes in any case.
 NQ_EXPORT enum nq_status nq_cancel(struct nq_client *client, uint64_t request);

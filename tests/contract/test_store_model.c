@@ -42,8 +42,7 @@ static void remove_some(struct model *self, uint64_t queue)
 {
     uint64_t first = any_seq(self, queue);
     static const uint64_t widths[] = {0, 0, 1, 5, 40, 300, UINT64_MAX / 2};
-    bool any_width = self->rig.kind != STORE_DISK && below(self, 10) == 0; // see the contract test of the widest range
-    rig_remove(&self->rig, queue, first, first + widths[below(self, any_width ? 7 : 6)]);
+    rig_remove(&self->rig, queue, first, first + widths[below(self, below(self, 10) == 0 ? 7 : 6)]);
 }
 
 static void move_one(struct model *self, uint64_t queue)
@@ -99,7 +98,9 @@ static void change_something(struct model *self)
         write_queue(self, queue);
         break;
     case 10:
-        rig_item(&self->rig, queue, seq, ITEM_READY + (enum item_state)below(self, 3));
+        if (seq < self->next_seq[queue]) { // a record is never written before its item is
+            rig_item(&self->rig, queue, seq, ITEM_READY + (enum item_state)below(self, 3));
+        }
         break;
     case 11:
         rig_add(&self->rig, (struct change){.kind = CHANGE_ITEM_DROP, .as.item_drop = {queue, seq}});

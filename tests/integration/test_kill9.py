@@ -70,7 +70,8 @@ def programs_ride_through(lab):
         kill_and_start(broker, lab, still_well)
     for producer in producers:
         producer.wait(200).expect(0)
-    broker.admin("join", "q", timeout=120).expect(0)
+    broker.await_stat("q", 60, unfinished=0)  # tells the numbers when it does not end
+    broker.admin("join", "q", timeout=60).expect(0)
     broker.admin("shutdown", "q").expect(0)
     outputs = [c.wait(30).expect(0).lines for c in consumers]
     found = collections.Counter(line for lines in outputs for line in lines)

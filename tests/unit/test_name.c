@@ -1,8 +1,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "wire_limits.h"
 #include "name.h"
+#include "wire_limits.h"
 
 Test(name, table)
 {
