@@ -1,0 +1,102 @@
+// Commits: one write and one flush of the journal, then into the active overlay.
+#include <stdlib.h>
+
+#include "changes_codec.h"
+#include "disk_internal.h"
+
+#define CHECKPOINT_BYTES (8u << 20) // of memory, after which a checkpoint begins
+
+// An item that a move copies, from the layers below the active overlay.
+static enum nq_status find_below(void *context, uint64_t queue_id, uint64_t seq, struct store_item *item)
+{
+    struct disk_store *self = context;
+    enum overlay_found found = self->frozen == NULL ? OVERLAY_NOTHING : overlay_find(self->frozen, queue_id, seq, item);
+    if (found != OVERLAY_NOTHING) {
+        return found == OVERLAY_ITEM ? NQ_OK : NQ_EMPTY;
+    }
+    return lmdb_fetch(self->lmdb, queue_id, seq, self->fetched, item);
+}
+
+bool disk_take_in(struct disk_store *self, const struct changes *changes)
+{
+    const struct overlay_below below = {.context = self, .find = find_below};
+    bool was_idle = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST) == 0;
+    pthread_rwlock_wrlock(&self->layers);
+    bool ok = overlay_apply(self->active, changes, &below);
+    disk_note_unwritten(self);
+    pthread_rwlock_unlock(&self->layers);
+    nq_arena_reset(self->fetched);
+    if (was_idle) {
+        disk_wake(self);
+    }
+    return ok;
+}
+
+static bool reserve_group(struct disk_store *self, size_t len)
+{
+    size_t bytes = journal_group_bytes(len);
+    if (bytes > self->group_capacity) {
+        uint8_t *group = realloc(self->group, bytes);
+        if (group == NULL) {
+            return false;
+        }
+        self->group = group;
+        self->group_capacity = bytes;
+    }
+    return true;
+}
+
+// A commit larger than the journal: straight to LMDB, behind everything before it.
+static enum nq_status commit_through(struct disk_store *self, const struct changes *changes, struct store_error *error)
+{
+    enum nq_status status = disk_checkpoint_all(self, error);
+    if (status != NQ_OK) {
+        return status;
+    }
+    if (!disk_take_in(self, changes)) {
+        return disk_fail(error, NQ_NO_MEMORY, "out of memory");
+    }
+    journal_skip(self->journal);
+    return disk_checkpoint_all(self, error);
+}
+
+static enum nq_status make_room(struct disk_store *self, size_t len, struct store_error *error)
+{
+    bool full = !journal_fits(self->journal, len);
+    bool large = overlay_bytes(self->active) >= CHECKPOINT_BYTES;
+    if (!full && (!large || disk_checkpoint_is_under_way(self))) {
+        return NQ_OK;
+    }
+    enum nq_status status = disk_wait_for_checkpoint(self, error);
+    return status == NQ_OK ? disk_begin_checkpoint(self, error) : status;
+}
+
+static enum nq_status commit_group(struct disk_store *self, const struct changes *changes, struct store_error *error)
+{
+    size_t len = changes_encoded_bytes(changes);
+    if (len > journal_len_max(self->journal)) {
+        return commit_through(self, changes, error);
+    }
+    enum nq_status status = make_room(self, len, error);
+    if (status != NQ_OK) {
+        return status;
+    }
+    if (!reserve_group(self, len)) {
+        return disk_fail(error, NQ_NO_MEMORY, "out of memory for a commit");
+    }
+    changes_encode(changes, self->group + JOURNAL_HEADER_BYTES);
+    status = journal_append(self->journal, self->group, len, error);
+    if (status == NQ_OK && !disk_take_in(self, changes)) {
+        status = disk_fail(error, NQ_NO_MEMORY, "out of memory");
+    }
+    return status;
+}
+
+enum nq_status disk_commit(struct store *store, const struct changes *changes, struct store_error *error)
+{
+    struct disk_store *self = disk_of(store);
+    pthread_mutex_lock(&self->committing);
+    enum nq_status status = commit_group(self, changes, error);
+    pthread_mutex_unlock(&self->committing);
+    return status;
+}
