@@ -266,6 +266,37 @@ Test(stream, busy_is_tried_again_until_the_deadline)
     tracker_fini(&t);
 }
 
+// The first run waits at the broker while those behind it are refused: when it is accepted after all, its numbers are taken. Once
+// they were given out again, and the broker took the items of later runs for duplicates.
+Test(stream, a_run_accepted_after_later_ones_were_refused_keeps_its_numbers)
+{
+    struct tracker t;
+    struct end a;
+    struct end b;
+    struct end c;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *ra = add_put(&t, &s, 2, 1000, &a, 0);
+    struct request *rb = add_put(&t, &s, 3, 1000, &b, 0);
+    struct request *rc = add_put(&t, &s, 4, 1000, &c, 0);
+    uint64_t a_id = ra->wire.id;
+    send_all(&t, 0);
+    reply_put(&t, rb->wire.id, NQ_BUSY, 0, 1, 1); // of the first run one item is in, the other waits
+    reply_put(&t, rc->wire.id, NQ_OUT_OF_SEQUENCE, 0, 1, 1);
+    reply_put(&t, a_id, NQ_OK, 2, 2, 2);
+    tracker_run(&t, 100, 100, 1000);
+    cr_assert_eq(a.status, NQ_OK);
+    cr_assert_eq(rb->state, REQUEST_UNSENT);
+    cr_assert_eq(first_number(rb), 3);
+    cr_assert_eq(first_number(rc), 6);
+    send_all(&t, 100);
+    reply_put(&t, rb->wire.id, NQ_OK, 3, 5, 101);
+    reply_put(&t, rc->wire.id, NQ_OK, 4, 9, 101);
+    cr_assert_eq(b.count + c.count, 2);
+    tracker_fini(&t);
+}
+
 Test(stream, an_unknown_stream_is_begun_anew_when_the_put_was_sent_once)
 {
     struct tracker t;
