@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "admin.h"
-#include "units.h"
+#include "report.h"
 
 static void show_stats(struct admin *admin, const struct nq_queue_stats *stats)
 {

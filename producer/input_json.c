@@ -28,7 +28,7 @@ static enum input_result wrong(struct input_json *self, const char *what)
 static bool read_delay(const json_t *value, uint64_t *delay_ms)
 {
     if (json_is_string(value)) {
-        return cli_parse_duration_ms(json_string_value(value), delay_ms);
+        return units_parse_duration_ms(json_string_value(value), delay_ms);
     }
     double seconds = json_number_value(value);
     if (!json_is_number(value) || seconds < 0 || seconds > 1e12) {

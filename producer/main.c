@@ -7,7 +7,7 @@
 #include "deal.h"
 #include "json.h"
 #include "setup.h"
-#include "units.h"
+#include "report.h"
 
 struct outcome {
     enum nq_status status;

@@ -33,8 +33,9 @@ static enum token_case classify(const struct engine *self, const struct queue *q
     if (token->delivery > item->deliveries) {
         return token->epoch < self->epoch ? TOKEN_LOST : TOKEN_NEVER_ISSUED;
     }
-    // After a crash the same delivery number may be given out a second time: the epoch tells them apart.
-    bool same_epoch = item->leased_now ? token->epoch == self->epoch : token->epoch < self->epoch;
+    // After a crash the same delivery number may be given out a second time: the epoch tells them apart. A lease from before the
+    // start is known by the epoch of its get, or by this one where the answer was given again.
+    bool same_epoch = !item->leased_now || token->epoch == self->epoch;
     bool same = same_epoch && item->last_session_no == token->session_no && item->deliveries == token->delivery;
     if (item->state == ITEM_LEASED) {
         return same ? TOKEN_HELD : TOKEN_LOST;

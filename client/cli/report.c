@@ -80,3 +80,15 @@ uint64_t cli_now_ms(void)
 {
     return cli_now_ns() / 1000000;
 }
+
+void cli_format_seconds(double seconds, char *out, unsigned long size)
+{
+    if (seconds < 1) {
+        snprintf(out, size, "%.0f ms", seconds * 1000);
+    } else if (seconds < 120) {
+        snprintf(out, size, "%.1f s", seconds);
+    } else {
+        unsigned long whole = (unsigned long)seconds;
+        snprintf(out, size, "%lu min %02lu s", whole / 60, whole % 60);
+    }
+}

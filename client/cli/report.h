@@ -12,3 +12,6 @@ void cli_progress(const char *format, ...) __attribute__((format(printf, 1, 2)))
 bool cli_progress_wanted(bool quiet);
 uint64_t cli_now_ms(void); // monotonic
 uint64_t cli_now_ns(void);
+
+// For people: "80 ms", "12.3 s", "4 min 05 s".
+void cli_format_seconds(double seconds, char *out, unsigned long size);

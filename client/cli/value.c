@@ -49,11 +49,11 @@ static bool parse_number(const struct cli_option *option, const char *text, uint
 {
     switch (option->kind) {
     case CLI_DURATION:
-        return cli_parse_duration_ms(text, out);
+        return units_parse_duration_ms(text, out);
     case CLI_SIZE:
-        return cli_parse_size(text, out);
+        return units_parse_size(text, out);
     default:
-        return cli_parse_count(text, out);
+        return units_parse_count(text, out);
     }
 }
 
@@ -114,7 +114,7 @@ static bool set_format(void *field, const char *text, char *why, size_t why_size
 static bool set_rate(void *field, const char *text, char *why, size_t why_size)
 {
     double rate;
-    if (!cli_parse_rate(text, &rate)) {
+    if (!units_parse_rate(text, &rate)) {
         snprintf(why, why_size, "'%.40s' is not a rate like 50 or 50/s", text);
         return false;
     }

@@ -34,6 +34,36 @@ def lost_answer_of_a_get(lab):
     check_equal(client.task_done(*items).status, Status.OK, "done")
 
 
+def lost_over(lab, end):
+    """The answer of a get is lost as the broker ends; its lease is stored: after the start the same answer, good tokens."""
+    broker = lab.broker("--session-grace", "5s")
+    client = broker.client()
+    client.put("q", "a", "b", "c")
+    get = client.send("get", queue="q", max_items=2)
+    client.lose_answer(get)
+    client.put("other", "x")  # what is stored with this has the lease, too
+    end(broker)
+    broker.start()
+    check(client.reconnect().resumed, "not resumed")
+    status, items = client.end_get(get)
+    check_equal((status, [i.body for i in items], broker.stat("q").leased), (Status.OK, [b"a", b"b"], 2), "again")
+    check_equal(client.extend(items[0]).status, Status.OK, "extend with the token of the second answer")
+    check_equal(client.task_done(*items).status, Status.OK, "task_done with the tokens of the second answer")
+    check_equal((client.stat("q").leased, client.stat("q").unfinished), (0, 1), "leased, unfinished")
+
+
+@scenario
+def lost_answer_of_a_get_over_a_restart(lab):
+    """SIGTERM between the get and the resume"""
+    lost_over(lab, lambda broker: broker.stop())
+
+
+@scenario
+def lost_answer_of_a_get_over_a_crash(lab):
+    """kill -9 between the get and the resume"""
+    lost_over(lab, lambda broker: broker.kill())
+
+
 @scenario
 def unnamed_gets_come_back(lab):
     """items of answered gets that HELLO does not name come back at once, uncounted"""

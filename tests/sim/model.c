@@ -503,7 +503,8 @@ static enum standing token_standing(struct model *self, const struct model_queue
     if (token->delivery > item->deliveries) {
         return token->epoch < self->epoch ? LOST : NEVER; // an unflushed lease before a crash, or nothing
     }
-    bool epoch = item->lease_epoch == self->epoch ? token->epoch == self->epoch : token->epoch < self->epoch;
+    // A lease from before the start is known by any epoch up to this one: an answer given again carries this one.
+    bool epoch = item->lease_epoch != self->epoch || token->epoch == self->epoch;
     bool own = epoch && token->delivery == item->deliveries && token->session_no == item->last_session;
     if (!own) {
         return LOST;

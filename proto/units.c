@@ -12,7 +12,7 @@ struct unit {
 static const struct unit durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {"", 1000}};
 static const struct unit sizes[] = {{"G", 1ull << 30}, {"M", 1ull << 20}, {"K", 1ull << 10}, {"", 1}};
 
-enum { FRACTION_DIGITS_MAX = 6 };
+enum { FRACTION_DIGITS_MAX = 6, MILLION = 1000000 };
 
 static bool parse_digits(const char **at, uint64_t *out)
 {
@@ -29,6 +29,7 @@ static bool parse_digits(const char **at, uint64_t *out)
     return *at > start;
 }
 
+// Nothing, or a point and one to six digits.
 static bool parse_fraction(const char **at, uint64_t *millionths)
 {
     *millionths = 0;
@@ -36,7 +37,7 @@ static bool parse_fraction(const char **at, uint64_t *millionths)
         return true;
     }
     (*at)++;
-    uint64_t weight = 100000;
+    uint64_t weight = MILLION / 10;
     int digits = 0;
     for (; **at >= '0' && **at <= '9'; (*at)++, digits++) {
         *millionths += (uint64_t)(**at - '0') * weight;
@@ -57,7 +58,7 @@ static bool parse_with_units(const char *text, const struct unit *units, size_t 
         if (strcmp(text, units[i].name) != 0) {
             continue;
         }
-        uint64_t part = factor / 1000000 * millionths + factor % 1000000 * millionths / 1000000;
+        uint64_t part = factor / MILLION * millionths + factor % MILLION * millionths / MILLION;
         if (whole > (UINT64_MAX - part) / factor) {
             return false;
         }
@@ -80,6 +81,17 @@ bool units_parse_size(const char *text, uint64_t *out)
 bool units_parse_count(const char *text, uint64_t *out)
 {
     return parse_digits(&text, out) && *text == '\0';
+}
+
+bool units_parse_rate(const char *text, double *out)
+{
+    uint64_t whole;
+    uint64_t millionths;
+    if (!parse_digits(&text, &whole) || !parse_fraction(&text, &millionths)) {
+        return false;
+    }
+    *out = (double)whole + (double)millionths / MILLION;
+    return *out > 0 && (*text == '\0' || strcmp(text, "/s") == 0);
 }
 
 static void format_with_units(uint64_t value, const struct unit *units, size_t count, char *out, size_t size)
