@@ -6,8 +6,8 @@
 
 #include "deal.h"
 #include "json.h"
-#include "setup.h"
 #include "report.h"
+#include "setup.h"
 
 struct outcome {
     enum nq_status status;
