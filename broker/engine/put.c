@@ -137,16 +137,21 @@ static bool accept(struct engine *self, struct queue *queue, const struct engine
     return age_note(self, queue);
 }
 
-static enum engine_status check_limits(const struct engine *self, const struct engine_put *put, const struct stream *stream,
-                                       size_t count)
+// How many of `count` the broker's own limits allow; *status is changed when that is less.
+static size_t within_limits(const struct engine *self, const struct engine_put *put, const struct stream *stream, size_t count,
+                            enum engine_status *status)
 {
-    if (put->delay_ms > 0 && self->delayed.count + count > self->config.delayed_max) {
-        return ENGINE_LIMIT_REACHED;
+    uint64_t delayed = self->delayed.count;
+    uint64_t room = self->config.delayed_max > delayed ? self->config.delayed_max - delayed : 0;
+    if (put->delay_ms > 0 && count > room) {
+        *status = ENGINE_LIMIT_REACHED;
+        count = (size_t)room;
     }
     if (put->stream != 0 && stream == NULL && self->streams.count >= self->config.streams_max) {
-        return ENGINE_LIMIT_REACHED;
+        *status = ENGINE_LIMIT_REACHED;
+        count = 0;
     }
-    return ENGINE_OK;
+    return count;
 }
 
 static enum engine_status accept_and_number(struct engine *self, struct queue *queue, const struct engine_put *put,
@@ -196,12 +201,9 @@ enum engine_status engine_put(struct engine *self, uint64_t now_ms, struct queue
     }
     size_t left = put->count - result->accepted;
     size_t count = count_fitting(queue, put, result->accepted, &status);
+    count = within_limits(self, put, stream, count, &status);
     if (count == 0 || (put->atomic && count < left)) {
         return status;
-    }
-    enum engine_status limit = check_limits(self, put, stream, count);
-    if (limit != ENGINE_OK) {
-        return limit;
     }
     enum engine_status accepted = accept_and_number(self, queue, put, stream, count, result);
     return accepted == ENGINE_OK ? status : accepted;

@@ -91,7 +91,9 @@ Test(timing, delayed_items_are_limited)
     uint64_t session = rig_session(&rig, 1);
     struct queue *queue = rig_queue(&rig, "q");
     cr_assert_eq(put_delayed(queue, 3, 10), ENGINE_LIMIT_REACHED);
-    cr_assert_eq(put_delayed(queue, 2, 10), ENGINE_OK);
+    cr_assert_eq(queue->delayed.count, 2u); // accepted from the front, as far as the limit allows
+    cr_assert_eq(put_delayed(queue, 1, 10), ENGINE_LIMIT_REACHED);
+    cr_assert_eq(queue->delayed.count, 2u);
     rig_put(&rig, queue, 0, 1, 1);
     rig_get_one(&rig, queue, session, 1);
     struct engine_token token = rig_token(&rig, session, 3, 1);
