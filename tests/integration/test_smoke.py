@@ -110,5 +110,15 @@ def memory_broker(lab):
     broker.stop()
 
 
+@scenario
+def examples_run(lab):
+    """client/examples/: each ends 0 against a broker"""
+    broker = lab.broker()
+    for name in ("put_get", "worker", "producer_window", "event_loop"):
+        program = broker.spawn("example_" + name)
+        program.wait(60).expect(0)
+    broker.stop()
+
+
 if __name__ == "__main__":
     sys.exit(main())
