@@ -186,12 +186,3 @@ enum nq_status store_disk_open(const struct store_lmdb_options *options, struct 
     }
     return status;
 }
-
-enum nq_status store_disk_backup(struct store *store, const char *dir, struct store_error *error)
-{
-    struct disk_store *self = disk_of(store);
-    pthread_mutex_lock(&self->committing);
-    enum nq_status status = disk_checkpoint_all(self, error);
-    pthread_mutex_unlock(&self->committing);
-    return status == NQ_OK ? store_lmdb_backup(self->lmdb, dir, error) : status;
-}

@@ -9,6 +9,3 @@
 // As store_lmdb_open, of which it takes the options. Reads the journal and applies it before it returns.
 // Errors: as store_lmdb_open; DAMAGED the journal is damaged in the middle.
 enum nq_status store_disk_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error);
-
-// As store_lmdb_backup; waits for a checkpoint.
-enum nq_status store_disk_backup(struct store *store, const char *dir, struct store_error *error);
