@@ -36,14 +36,11 @@ static bool reserve_group(struct disk_store *self, size_t len)
 {
     size_t bytes = journal_group_bytes(len);
     if (bytes > self->group_capacity) {
-        uint8_t *group = realloc(self->group, bytes);
-        if (group == NULL) {
-            return false;
-        }
-        self->group = group;
-        self->group_capacity = bytes;
+        free(self->group); // what is in it is written already
+        self->group = aligned_alloc(JOURNAL_BLOCK_BYTES, bytes);
+        self->group_capacity = self->group == NULL ? 0 : bytes;
     }
-    return true;
+    return self->group != NULL;
 }
 
 // A commit larger than the journal: straight to LMDB, behind everything before it.

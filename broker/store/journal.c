@@ -11,6 +11,8 @@
 
 #include "crc32c.h"
 
+enum { ZEROS_BYTES = 1024 * 1024 };
+
 static const char magic[4] = {'N', 'Q', 'J', '1'};
 static const char *const file_names[JOURNAL_FILES] = {"journal-0", "journal-1"};
 
@@ -151,21 +153,59 @@ static enum nq_status read_groups(struct journal *self, struct stretch *stretche
 
 // --------------------------------------------------------------------------------------------------------------- open and close
 
+// Blocks that are allocated but were never written cost each flush a second write, of the file system's own journal.
+static int write_zeros(int fd, uint64_t bytes)
+{
+    void *zeros = NULL;
+    int rc = posix_memalign(&zeros, JOURNAL_BLOCK_BYTES, ZEROS_BYTES);
+    if (rc != 0) {
+        return rc;
+    }
+    memset(zeros, 0, ZEROS_BYTES);
+    for (uint64_t at = 0; at < bytes && rc == 0;) {
+        size_t piece = bytes - at < ZEROS_BYTES ? (size_t)(bytes - at) : ZEROS_BYTES;
+        ssize_t wrote = pwrite(fd, zeros, piece, (off_t)at);
+        rc = wrote < 0 && errno != EINTR ? errno : 0;
+        at += wrote > 0 ? (uint64_t)wrote : 0;
+    }
+    free(zeros);
+    return rc;
+}
+
+// 0 or an error number.
+static int make_file(int fd, uint64_t file_bytes, bool sync)
+{
+    int rc = posix_fallocate(fd, 0, (off_t)file_bytes);
+    if (rc != 0 && rc != ENOSPC && ftruncate(fd, (off_t)file_bytes) == 0) {
+        rc = 0; // a file system that cannot allocate ahead
+    }
+    if (rc == 0 && sync) {
+        rc = write_zeros(fd, file_bytes);
+    }
+    if (rc != 0) {
+        (void)!ftruncate(fd, 0);
+    }
+    return rc;
+}
+
+// Past the page cache where the file system can: a copy less, and the flush has only the device to wait for.
+static int open_direct(int dir_fd, const char *name)
+{
+    int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_DIRECT, 0600);
+    return fd < 0 && errno == EINVAL ? openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : fd;
+}
+
 static enum nq_status open_file(struct journal *self, int dir_fd, int index, uint64_t file_bytes, struct store_error *error)
 {
     struct stat file;
-    int fd = openat(dir_fd, file_names[index], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open_direct(dir_fd, file_names[index]);
     self->fd[index] = fd;
     if (fd < 0 || fstat(fd, &file) != 0) {
         return fail(error, NQ_STORAGE_FAILED, file_names[index], errno);
     }
     if (file.st_size == 0) {
-        int rc = posix_fallocate(fd, 0, (off_t)file_bytes);
-        if (rc != 0 && rc != ENOSPC && ftruncate(fd, (off_t)file_bytes) == 0) {
-            rc = 0; // a file system that cannot allocate ahead
-        }
+        int rc = make_file(fd, file_bytes, self->sync);
         if (rc != 0) {
-            (void)!ftruncate(fd, 0);
             return fail(error, rc == ENOSPC ? NQ_NO_SPACE : NQ_STORAGE_FAILED, file_names[index], rc);
         }
         file.st_size = (off_t)file_bytes;
@@ -275,6 +315,24 @@ void journal_turn(struct journal *self)
     self->offset = 0;
 }
 
+static bool write_all(struct journal *self, const uint8_t *group, size_t bytes)
+{
+    int fd = self->fd[self->at];
+    for (size_t done = 0; done < bytes;) {
+        ssize_t wrote = pwrite(fd, group + done, bytes - done, (off_t)(self->offset + done));
+        int flags = wrote < 0 && errno == EINVAL ? fcntl(fd, F_GETFL) : 0;
+        if ((flags & O_DIRECT) != 0) { // wants blocks larger than ours: through the page cache, then
+            (void)fcntl(fd, F_SETFL, flags & ~O_DIRECT);
+            continue;
+        }
+        if (wrote < 0 && errno != EINTR) {
+            return false;
+        }
+        done += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return true;
+}
+
 enum nq_status journal_append(struct journal *self, uint8_t *group, size_t len, struct store_error *error)
 {
     size_t bytes = journal_group_bytes(len);
@@ -284,13 +342,9 @@ enum nq_status journal_append(struct journal *self, uint8_t *group, size_t len, 
     }
     memset(group + JOURNAL_HEADER_BYTES + len, 0, bytes - JOURNAL_HEADER_BYTES - len);
     write_head(group, &head);
-    for (size_t done = 0; done < bytes;) {
-        ssize_t wrote = pwrite(self->fd[self->at], group + done, bytes - done, (off_t)(self->offset + done));
-        if (wrote < 0 && errno != EINTR) {
-            self->failed = true;
-            return fail(error, NQ_STORAGE_FAILED, "cannot write", errno);
-        }
-        done += wrote > 0 ? (size_t)wrote : 0;
+    if (!write_all(self, group, bytes)) {
+        self->failed = true;
+        return fail(error, NQ_STORAGE_FAILED, "cannot write", errno);
     }
     // A page that could not be written may be thought clean from here on: a failed flush is never tried again.
     if (self->sync && fdatasync(self->fd[self->at]) != 0) {

@@ -33,7 +33,7 @@ uint64_t journal_bytes(const struct journal *self);        // of both files
 void journal_turn(struct journal *self);                   // go on at the start of the other file, whose groups are applied
 
 // Append a group: JOURNAL_HEADER_BYTES at the front of `group` are free for the header, and it is padded with zeros to whole blocks
-// (journal_group_bytes). Durable when it returns OK, with sync. Any failure is STORAGE_FAILED for good.
+// (journal_group_bytes). It begins at a multiple of JOURNAL_BLOCK_BYTES in memory, too, so that it can go past the page cache. Durable when it returns OK, with sync. Any failure is STORAGE_FAILED for good.
 size_t journal_group_bytes(size_t len);
 enum nq_status journal_append(struct journal *self, uint8_t *group, size_t len, struct store_error *error);
 // The number of a group that was made durable by other means.

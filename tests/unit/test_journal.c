@@ -63,7 +63,7 @@ static void rig_end(struct rig *rig)
 
 static void append(struct rig *rig, size_t len)
 {
-    uint8_t *group = calloc(1, journal_group_bytes(len));
+    uint8_t *group = aligned_alloc(JOURNAL_BLOCK_BYTES, journal_group_bytes(len));
     snprintf((char *)group + JOURNAL_HEADER_BYTES, len, "group %llu", (unsigned long long)journal_last(rig->journal) + 1);
     cr_assert(journal_fits(rig->journal, len));
     cr_assert_eq(journal_append(rig->journal, group, len, &rig->error), NQ_OK);
