@@ -6,6 +6,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "clock.h"
+
+enum { QUICK_US = 500, TYPICAL_SHARE = 8 };
+
 enum stage { STAGE_IDLE, STAGE_SUBMITTED, STAGE_ENDED };
 
 struct committer {
@@ -16,10 +20,12 @@ struct committer {
     pthread_mutex_t mutex; // guards what follows
     pthread_cond_t changed;
     enum stage stage;
+    bool announced; // its end makes the descriptor readable
     bool stopping;
     const struct changes *changes;
     enum nq_status status;
     struct store_error error;
+    uint64_t typical_us; // how long commits have taken lately
 };
 
 static void announce(struct committer *self)
@@ -27,6 +33,20 @@ static void announce(struct committer *self)
     const uint64_t one = 1;
     ssize_t written = write(self->event_fd, &one, sizeof(one)); // cannot fail before 2^64 - 1 of them
     (void)written;
+}
+
+static enum nq_status commit(struct committer *self, const struct changes *changes, struct store_error *error, uint64_t *took_us)
+{
+    uint64_t began_us = clock_us();
+    *error = (struct store_error){0};
+    enum nq_status status = store_commit(self->store, changes, error);
+    *took_us = clock_us() - began_us;
+    return status;
+}
+
+static void note_time(struct committer *self, uint64_t took_us)
+{
+    self->typical_us = (self->typical_us * (TYPICAL_SHARE - 1) + took_us) / TYPICAL_SHARE;
 }
 
 static void *run(void *context)
@@ -41,10 +61,12 @@ static void *run(void *context)
             break;
         }
         const struct changes *changes = self->changes;
-        struct store_error error = {0};
+        struct store_error error;
+        uint64_t took_us;
         pthread_mutex_unlock(&self->mutex);
-        enum nq_status status = store_commit(self->store, changes, &error);
+        enum nq_status status = commit(self, changes, &error, &took_us);
         pthread_mutex_lock(&self->mutex);
+        note_time(self, took_us);
         self->status = status;
         self->error = error;
         self->stage = STAGE_ENDED;
@@ -62,6 +84,7 @@ struct committer *committer_start(struct store *store)
         return NULL;
     }
     self->store = store;
+    self->typical_us = (uint64_t)2 * QUICK_US;
     pthread_mutex_init(&self->mutex, NULL);
     pthread_cond_init(&self->changed, NULL);
     self->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -101,21 +124,24 @@ int committer_fd(const struct committer *self)
     return self->event_fd;
 }
 
-void committer_submit(struct committer *self, const struct changes *changes)
+bool committer_submit(struct committer *self, const struct changes *changes, bool idle)
 {
-    if (!self->has_thread) {
-        assert(self->stage == STAGE_IDLE);
-        self->error = (struct store_error){0};
-        self->status = store_commit(self->store, changes, &self->error);
-        self->stage = STAGE_ENDED;
-        return;
-    }
     pthread_mutex_lock(&self->mutex);
     assert(self->stage == STAGE_IDLE);
-    self->changes = changes;
-    self->stage = STAGE_SUBMITTED;
-    pthread_cond_broadcast(&self->changed);
+    bool here = !self->has_thread || (idle && self->typical_us < QUICK_US);
+    if (here) { // the thread sleeps until something is submitted to it
+        uint64_t took_us;
+        self->status = commit(self, changes, &self->error, &took_us);
+        note_time(self, took_us);
+        self->stage = STAGE_ENDED;
+    } else {
+        self->changes = changes;
+        self->stage = STAGE_SUBMITTED;
+        pthread_cond_broadcast(&self->changed);
+    }
+    self->announced = !here;
     pthread_mutex_unlock(&self->mutex);
+    return here;
 }
 
 bool committer_take(struct committer *self, enum nq_status *status, struct store_error *error)
@@ -127,13 +153,21 @@ bool committer_take(struct committer *self, enum nq_status *status, struct store
         *status = self->status;
         *error = self->error;
         self->stage = STAGE_IDLE;
-        if (self->has_thread) {
+        if (self->announced) {
             ssize_t got = read(self->event_fd, &count, sizeof(count)); // make it unreadable again
             (void)got;
         }
     }
     pthread_mutex_unlock(&self->mutex);
     return ended;
+}
+
+uint64_t committer_typical_us(struct committer *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    uint64_t typical_us = self->typical_us;
+    pthread_mutex_unlock(&self->mutex);
+    return typical_us;
 }
 
 void committer_wait(struct committer *self)

@@ -6,13 +6,14 @@
 
 #include "clock.h"
 #include "committer.h"
+#include "gather.h"
 #include "outbox.h"
 #include "random.h"
 #include "restore.h"
 #include "router.h"
 #include "signals.h"
 
-enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100 };
+enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100, SMALL_GROUP_ITEMS = 1000, SIGNALLED = 1 };
 
 struct frontend {
     struct store *store;
@@ -25,11 +26,13 @@ struct frontend {
     bool has_service;
     struct outbox outbox;
     struct committer *committer;
+    struct gather gather;
     struct router *router;
     struct wire_decode_limits decode_limits;
     uint64_t now_ms;
     uint64_t lazy_since_ms; // since when something waits to be stored that nobody waits for; 0: nothing
     bool more_due;
+    bool all_read; // nothing had come, when last looked
     bool stopping;
     bool failed_probe;
     struct log_limit frame_log;
@@ -251,9 +254,11 @@ static bool read_frames(struct frontend *self)
         uint64_t connection;
         const void *data;
         size_t len;
-        if (!router_receive(self->router, &connection, &data, &len)) {
+        self->all_read = !router_receive(self->router, &connection, &data, &len);
+        if (self->all_read) {
             break;
         }
+        gather_heard(&self->gather, connection, clock_us());
         take_frame(self, connection, data, len);
         any = true;
     }
@@ -271,6 +276,14 @@ static void send_answers(struct frontend *self, struct answer_list *answers)
 
 // -------------------------------------------------------------------------------------------------------------------- commits
 
+static void expect_return(struct frontend *self, const struct answer_list *answers)
+{
+    gather_begin(&self->gather, clock_us());
+    for (const struct answer *answer = answers->first; answer != NULL; answer = answer->next) {
+        gather_answered(&self->gather, answer->connection);
+    }
+}
+
 static void commit_ended(struct frontend *self)
 {
     struct store_error error = {0};
@@ -284,6 +297,7 @@ static void commit_ended(struct frontend *self)
         end(self, status, error.text[0] != '\0' ? error.text : nq_status_text(status));
         return;
     }
+    expect_return(self, &groups->flying->answers);
     send_answers(self, &groups->flying->answers);
     if (self->reader.error.status == NQ_OK) {
         groups_landed(groups);
@@ -313,14 +327,30 @@ static bool commit_is_due(struct frontend *self)
 
 static void seal_and_commit(struct frontend *self, bool clean)
 {
+    bool idle = self->all_read && self->service.groups.open->items <= SMALL_GROUP_ITEMS;
     const struct changes *changes = groups_seal(&self->service.groups, self->now_ms, clean);
     self->lazy_since_ms = 0;
     if (service_failed(&self->service)) { // the changes may be incomplete: nothing of them may be stored
         return;
     }
-    committer_submit(self->committer, changes);
-    if (!store_commit_blocks(self->store)) {
+    if (committer_submit(self->committer, changes, idle)) {
         commit_ended(self);
+    }
+}
+
+// A flush costs the same for one request as for many: take what has come meanwhile, and what is about to come.
+static void gather_more(struct frontend *self)
+{
+    bool any = read_frames(self);
+    while (may_read(self) && !service_failed(&self->service) &&
+           gather_waits(&self->gather, clock_us(), committer_typical_us(self->committer))) {
+        router_pause();
+        any |= read_frames(self);
+    }
+    if (any) {
+        dispatch_run(self->dispatch, self->now_ms);
+        service_take_answers(&self->service, self->now_ms);
+        send_answers(self, &self->service.groups.now);
     }
 }
 
@@ -329,11 +359,8 @@ static void commit_if_due(struct frontend *self)
     if (!commit_is_due(self)) {
         return;
     }
-    // A flush costs the same for one request as for many: take what has come meanwhile.
-    if (store_commit_blocks(self->store) && read_frames(self)) {
-        dispatch_run(self->dispatch, self->now_ms);
-        service_take_answers(&self->service, self->now_ms);
-        send_answers(self, &self->service.groups.now);
+    if (store_commit_blocks(self->store)) {
+        gather_more(self);
     }
     if (!service_failed(&self->service)) {
         seal_and_commit(self, false);
@@ -366,11 +393,28 @@ static long wait_ms(const struct frontend *self)
     return (long)min_u64(wait, 3600 * 1000);
 }
 
+static void look_for_signals(struct frontend *self)
+{
+    int number = signals_read(self->signal_fd);
+    if (number == 0) {
+        return;
+    }
+    if (self->stopping) {
+        end(self, NQ_INTERRUPTED, "a second signal");
+        return;
+    }
+    log_info("stopping");
+    self->stopping = true;
+}
+
 static void wait(struct frontend *self)
 {
     const int fds[] = {self->signal_fd, committer_fd(self->committer)};
-    router_wait(self->router, may_read(self), fds, 2, wait_ms(self));
+    unsigned ready = router_wait(self->router, may_read(self), fds, 2, wait_ms(self));
     self->now_ms = clock_now_ms(&self->clock);
+    if ((ready & SIGNALLED) != 0) {
+        look_for_signals(self);
+    }
 }
 
 static void check_failures(struct frontend *self)
@@ -404,20 +448,6 @@ static void turn(struct frontend *self)
     check_failures(self);
 }
 
-static void look_for_signals(struct frontend *self)
-{
-    int number = signals_read(self->signal_fd);
-    if (number == 0) {
-        return;
-    }
-    if (self->stopping) {
-        end(self, NQ_INTERRUPTED, "a second signal");
-        return;
-    }
-    log_info("stopping");
-    self->stopping = true;
-}
-
 // What is applied becomes durable and is answered, then leases and sessions are stored as they stand.
 static void drain(struct frontend *self)
 {
@@ -446,7 +476,6 @@ enum nq_status frontend_run(struct frontend *self, struct frontend_error *error)
     self->ended = NQ_OK;
     while (self->ended == NQ_OK && !self->stopping) {
         wait(self);
-        look_for_signals(self);
         turn(self);
     }
     if (self->ended == NQ_OK) {

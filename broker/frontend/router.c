@@ -1,11 +1,14 @@
 #include "router.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
+#include "clock.h"
+#include "patience.h"
 #include "table.h"
 
 enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, ROUTING_ID_BYTES = 5, POLL_MAX = 4 };
@@ -156,17 +159,42 @@ const char *router_endpoint(const struct router *self, size_t index)
     return index < self->endpoint_count ? self->endpoints[index] : NULL;
 }
 
-void router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms)
+// Interrupted: nothing is ready, and the caller looks at what else is due.
+static int poll_patiently(zmq_pollitem_t *items, int count, long timeout_ms)
+{
+    struct patience patience = {0};
+    while (timeout_ms != 0 && patience_goes_on(&patience, clock_us())) {
+        int ready = zmq_poll(items, count, 0);
+        if (ready != 0) {
+            return ready;
+        }
+        (void)sched_yield();
+    }
+    return zmq_poll(items, count, timeout_ms);
+}
+
+void router_pause(void)
+{
+    (void)sched_yield();
+}
+
+unsigned router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms)
 {
     zmq_pollitem_t items[POLL_MAX] = {0};
     int count = 0;
+    unsigned ready = 0;
     for (size_t i = 0; i < fd_count && count < POLL_MAX - 1; i++) {
         items[count++] = (zmq_pollitem_t){.fd = fds[i], .events = ZMQ_POLLIN};
     }
     if (reading) {
         items[count++] = (zmq_pollitem_t){.socket = self->socket, .events = ZMQ_POLLIN};
     }
-    (void)zmq_poll(items, count, timeout_ms); // interrupted: the caller looks at everything anyway
+    if (poll_patiently(items, count, timeout_ms) > 0) {
+        for (size_t i = 0; i < fd_count; i++) {
+            ready |= items[i].revents != 0 ? 1u << i : 0;
+        }
+    }
+    return ready;
 }
 
 // ------------------------------------------------------------------------------------------------------------------- receive

@@ -32,7 +32,10 @@ void router_close(struct router **self_p); // gives answers a second to leave; a
 const char *router_endpoint(const struct router *self, size_t index);
 
 // Wait until a frame has come (if `reading`), one of the descriptors is readable, or the time is over. -1: for ever.
-void router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms);
+// Returns which descriptors are readable: bit i stands for fds[i].
+unsigned router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms);
+
+void router_pause(void); // let another thread run for a moment, if one wants to
 
 // The next frame. `*data` is valid until the next call. False: none at the moment.
 bool router_receive(struct router *self, uint64_t *connection, const void **data, size_t *len);

@@ -9,6 +9,13 @@ static uint64_t read_ms(clockid_t which)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t clock_us(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 uint64_t clock_wall_ms(void)
 {
     return read_ms(CLOCK_REALTIME);

@@ -9,6 +9,7 @@ struct clock {
 };
 
 uint64_t clock_wall_ms(void);
+uint64_t clock_us(void); // for measuring how long something takes, nothing else
 void clock_start(struct clock *self, uint64_t last_stored_ms);
 uint64_t clock_now_ms(const struct clock *self);
 uint64_t clock_uptime_ms(const struct clock *self); // since clock_start

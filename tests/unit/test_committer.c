@@ -72,7 +72,7 @@ Test(committer, tells_by_its_descriptor_when_a_commit_has_ended)
     struct store_error error;
     cr_assert_not_null(committer);
     for (int round = 1; round <= 3; round++) {
-        committer_submit(committer, changes);
+        committer_submit(committer, changes, false);
         await_entered(&store, round);
         cr_assert_eq(store.seen, changes);
         cr_assert_not(committer_take(committer, &status, &error), "it has not ended");
@@ -98,7 +98,7 @@ Test(committer, hands_the_failure_over_with_its_text)
     struct store_error error;
     store.result = NQ_STORAGE_FAILED;
     let_go(&store);
-    committer_submit(committer, changes);
+    committer_submit(committer, changes, false);
     committer_wait(committer);
     cr_assert(committer_take(committer, &status, &error));
     cr_assert_eq(status, NQ_STORAGE_FAILED);
@@ -115,10 +115,35 @@ Test(committer, without_a_disk_commits_at_once)
     enum nq_status status;
     struct store_error error;
     let_go(&store);
-    committer_submit(committer, changes);
+    committer_submit(committer, changes, false);
     cr_assert(committer_take(committer, &status, &error));
     cr_assert_eq(status, NQ_OK);
     committer_stop(&committer);
+    committer_stop(&committer);
+    changes_destroy(&changes);
+}
+
+// The first commits are timed on the thread; once they are known to be quick, an idle caller makes its own.
+Test(committer, commits_in_the_callers_thread_when_idle_and_quick)
+{
+    struct slow_store store = make(&blocking);
+    struct committer *committer = committer_start(&store.store);
+    struct changes *changes = changes_create();
+    enum nq_status status;
+    struct store_error error;
+    bool here = false;
+    for (int i = 0; i < 1000 && !here; i++) {
+        let_go(&store);
+        here = committer_submit(committer, changes, true);
+        committer_wait(committer);
+        cr_assert(committer_take(committer, &status, &error));
+        cr_assert_not(is_readable(committer_fd(committer), 0));
+    }
+    cr_assert(here, "commits that take no time are never made at once");
+    let_go(&store);
+    cr_assert_not(committer_submit(committer, changes, false), "a caller with work to do hands it over");
+    committer_wait(committer);
+    cr_assert(committer_take(committer, &status, &error));
     committer_stop(&committer);
     changes_destroy(&changes);
 }
