@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "patience.h"
 #include "wire_limits.h"
 
 #define SOCKETS_MAX 16384
@@ -30,6 +32,10 @@ struct connection {
     int socket_fd; // owned by libzmq
     int monitor_fd;
     bool up;
+    bool event_due;         // the monitor may have something to say
+    uint64_t event_look_ms; // when it was asked last
+    bool was_full;          // the last frame did not leave
+    bool drained;           // nothing was there to be received, and libzmq has not been called since
     bool has_in, has_out;
     zmq_msg_t in, out;
 };
@@ -178,6 +184,7 @@ enum nq_status connection_open(struct connection *self, const char *endpoint)
         status = NQ_BAD_REQUEST;
         goto fail;
     }
+    self->event_due = true;
     return NQ_OK;
 fail:
     connection_close(self, 0);
@@ -215,6 +222,8 @@ void connection_close(struct connection *self, int linger_ms)
         self->monitor = NULL;
     }
     self->up = false;
+    self->was_full = false;
+    self->drained = false;
 }
 
 // ----------------------------------------------------------------------------------------------------------- events
@@ -234,9 +243,15 @@ static bool monitor_receive(struct connection *self, uint16_t *event)
     return got;
 }
 
-enum connection_event connection_next_event(struct connection *self)
+// Asking costs system calls, so it is done when the descriptor says so, else once a millisecond.
+enum connection_event connection_next_event(struct connection *self, uint64_t now_ms)
 {
     uint16_t event = 0;
+    if (!self->event_due && now_ms == self->event_look_ms) {
+        return CONNECTION_NOTHING;
+    }
+    self->event_look_ms = now_ms;
+    self->event_due = true;
     while (self->monitor != NULL && monitor_receive(self, &event)) {
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
             self->up = true;
@@ -246,6 +261,7 @@ enum connection_event connection_next_event(struct connection *self)
         self->up = false;
         return was_up ? CONNECTION_DOWN : CONNECTION_REFUSED;
     }
+    self->event_due = false;
     return CONNECTION_NOTHING;
 }
 
@@ -258,12 +274,13 @@ static bool has_event(struct connection *self, int wanted)
 
 bool connection_is_readable(struct connection *self)
 {
-    return has_event(self, ZMQ_POLLIN);
+    return !self->drained && has_event(self, ZMQ_POLLIN);
 }
 
 bool connection_is_writable(struct connection *self)
 {
-    return self->up && has_event(self, ZMQ_POLLOUT);
+    self->drained = self->drained && !self->was_full;
+    return self->up && (!self->was_full || has_event(self, ZMQ_POLLOUT));
 }
 
 // ----------------------------------------------------------------------------------------------------------- frames
@@ -283,10 +300,12 @@ bool connection_send(struct connection *self)
         return false;
     }
     int rc;
+    self->drained = false; // what has arrived may be noted in there, and the descriptor say no more of it
     do {
         rc = zmq_msg_send(&self->out, self->socket, ZMQ_DONTWAIT);
     } while (rc < 0 && errno == EINTR);
     self->has_out = rc < 0; // libzmq owns what it took
+    self->was_full = rc < 0;
     return rc >= 0;
 }
 
@@ -298,6 +317,7 @@ static bool receive_message(struct connection *self, bool *single)
         rc = zmq_msg_recv(&self->in, self->socket, ZMQ_DONTWAIT);
     } while (rc < 0 && errno == EINTR);
     if (rc < 0) {
+        self->drained = true;
         return false;
     }
     *single = !zmq_msg_more(&self->in);
@@ -342,14 +362,36 @@ static void clear_wake(struct connection *self)
     }
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int wait_for_events(const struct connection *self, struct epoll_event *events, int max, int timeout)
+{
+    struct patience patience = {0};
+    while (timeout != 0 && patience_goes_on(&patience, now_us())) {
+        int count = epoll_wait(self->epoll_fd, events, max, 0);
+        if (count != 0) {
+            return count;
+        }
+        (void)sched_yield();
+    }
+    return epoll_wait(self->epoll_fd, events, max, timeout);
+}
+
 void connection_wait(struct connection *self, uint64_t timeout_ms)
 {
     struct epoll_event events[4];
     int timeout = timeout_ms > 3600u * 1000 ? 3600 * 1000 : (int)timeout_ms;
-    int count = epoll_wait(self->epoll_fd, events, 4, timeout);
+    int count = wait_for_events(self, events, 4, timeout);
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == self->wake_fd) {
             clear_wake(self);
+        } else if (events[i].data.fd == self->monitor_fd) {
+            self->event_due = true;
         }
     }
 }
@@ -365,7 +407,5 @@ void connection_wake(struct connection *self)
 
 uint64_t connection_now_ms(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return now_us() / 1000;
 }

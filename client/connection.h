@@ -24,7 +24,7 @@ void connection_destroy(struct connection **self_p);
 enum nq_status connection_open(struct connection *self, const char *endpoint);
 void connection_close(struct connection *self, int linger_ms); // accepts one that is not open
 
-enum connection_event connection_next_event(struct connection *self);
+enum connection_event connection_next_event(struct connection *self, uint64_t now_ms);
 bool connection_is_readable(struct connection *self);
 bool connection_is_writable(struct connection *self);
 

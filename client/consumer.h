@@ -38,6 +38,8 @@ struct nq_consumer {
 
 // consumer_get.c
 enum nq_status consumer_kept_failure(struct nq_consumer *self);
+// The application finishes what comes faster than an answer could: to send and to ask in pieces would only cut the frames small.
+bool consumer_uses_up_at_once(const struct nq_consumer *self);
 void consumer_stop_get(struct nq_consumer *self);
 void consumer_give_back_buffer(struct nq_consumer *self);
 void consumer_drop_stat(struct nq_consumer *self);

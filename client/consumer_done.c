@@ -130,10 +130,11 @@ void consumer_look(struct nq_consumer *self)
         return;
     }
     self->since_look = 0;
-    if (self->dones_gathered > 0 && (self->dones_flying == 0 || self->dones_gathered >= SEND_AT)) {
-        consumer_contribute(self);
-    }
     client_step(client);
+    bool few = self->dones_flying > 0 || consumer_uses_up_at_once(self);
+    if (self->dones_gathered > 0 && (!few || self->dones_gathered >= SEND_AT)) {
+        send_dones(self);
+    }
 }
 
 static bool has_room(void *user)

@@ -8,6 +8,8 @@
 #define SITS_MS 1000u // an answer that took longer to be used up was too large
 #define QUICK_MS 100u // one that was used up within this time, with the application waiting for more, was too small
 #define CANCEL_WAIT_MS 1000u
+#define AT_ONCE_MS 1u
+#define SMALL_TARGET 256u // larger ones are worth two answers on their way
 
 // -------------------------------------------------------------------------------------------------- is it bounded?
 
@@ -123,11 +125,17 @@ static bool start_get(struct nq_consumer *self, size_t max, uint64_t wait_ms)
     return true;
 }
 
+bool consumer_uses_up_at_once(const struct nq_consumer *self)
+{
+    return self->target <= SMALL_TARGET && self->client->now_ms - self->last_answer_ms <= AT_ONCE_MS;
+}
+
 // Ask for more while there is still something to work on; what is not there at once is not waited for.
 static void get_ahead(struct nq_consumer *self)
 {
     if (self->get != NULL || self->target == 0 || self->buffered > self->target / 2 || !ahead_allowed(self) ||
-        (self->get_status == NQ_EMPTY && self->buffered > 0) || self->get_status == NQ_SHUT_DOWN) {
+        (self->get_status == NQ_EMPTY && self->buffered > 0) || self->get_status == NQ_SHUT_DOWN ||
+        consumer_uses_up_at_once(self)) {
         return;
     }
     size_t max = still_wanted(self, self->target - self->buffered);

@@ -88,10 +88,10 @@ static void receive_answers(struct keeper *self, const struct keeper_turn *turn)
 static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
 {
     take_identity(self, turn);
-    while (connection_next_event(self->connection) != CONNECTION_NOTHING) {
+    uint64_t now_ms = connection_now_ms();
+    while (connection_next_event(self->connection, now_ms) != CONNECTION_NOTHING) {
     }
     receive_answers(self, turn);
-    uint64_t now_ms = connection_now_ms();
     uint64_t interval_ms = atomic_load(&self->interval_ms);
     if (turn->due_ms == 0 || turn->due_ms > now_ms + interval_ms) {
         turn->due_ms = now_ms + interval_ms;

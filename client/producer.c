@@ -1,5 +1,6 @@
-// The producer handle: puts are gathered into batches; a batch is one request. One batch leaves at once when none is on its way,
-// else when it is full or an answer has come: so a single put is as fast as can be, and many travel in large frames.
+// The producer handle: puts are gathered into batches; a batch is one request. A put leaves at once when nothing is on its way, so a
+// single one is as fast as can be. Who puts faster than answers come is held up by the window: from then on batches leave when they
+// are full, or when one more is wanted on its way while the caller waits for room; so they stay large and two are under way.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #define BATCHES_IN_FLIGHT 4u
 #define LOOK_EVERY 64u // puts between two looks at what has arrived
 #define CANCEL_WAIT_MS 1000u
+#define STREAMS_MS 2u // so long after it was held up, a caller is taken to be about to put more
+#define SMALL_WINDOW 256u
 
 struct batch {
     struct batch *next;
@@ -40,6 +43,8 @@ struct nq_producer {
     uint64_t put_count;
     uint64_t confirmed;
     uint32_t since_look;
+    bool streams;        // the caller was held up lately: more will follow at once
+    uint64_t held_up_ms; // when
     struct nq_producer_failure failure;
     char queue[NQ_NAME_BYTES_MAX + 1];
 };
@@ -68,9 +73,10 @@ enum nq_status nq_producer_open(struct nq_client *client, const char *queue, con
     o->window_bytes = o->window_bytes > 0 ? o->window_bytes : WINDOW_BYTES_DEFAULT;
     o->batch_items = o->batch_items > 0 ? o->batch_items : BATCH_ITEMS_DEFAULT;
     o->batch_items = o->batch_items < NQ_ITEMS_PER_REQUEST_MAX ? o->batch_items : NQ_ITEMS_PER_REQUEST_MAX;
-    // Two batches must fit the window: one is gathered while the other is on its way.
-    size_t half = o->window_items > 1 ? o->window_items / 2 : 1;
-    o->batch_items = o->batch_items < half ? o->batch_items : half;
+    // Two batches fit a large window: one is gathered while the other is on its way. A small one travels whole: a frame costs as
+    // much as dozens of items.
+    size_t share = o->window_items <= SMALL_WINDOW ? o->window_items : o->window_items / 2;
+    o->batch_items = o->batch_items < share ? o->batch_items : share;
     self->client = client;
     memcpy(self->queue, queue, strlen(queue) + 1);
     stream_open(&client->tracker, &self->stream, true);
@@ -157,7 +163,7 @@ static void batch_ended(struct request *request, const struct outcome *outcome)
         fail(self, outcome->status, batch->first_index + request->accepted, batch->count - request->accepted, outcome->reply);
     }
     batch_recycle(batch);
-    if (self->failure.status == NQ_OK) {
+    if (self->failure.status == NQ_OK && !self->streams) {
         send_gathered(self);
     }
 }
@@ -267,12 +273,14 @@ static bool is_full(const struct nq_producer *self, size_t more)
 // Send what is due to be sent; look at what has arrived every now and then.
 static void keep_going(struct nq_producer *self)
 {
+    uint64_t now_ms = connection_now_ms();
+    self->streams = self->streams && now_ms - self->held_up_ms <= STREAMS_MS;
     bool full = is_full(self, 0) && self->flying_count < BATCHES_IN_FLIGHT;
-    if (self->gathering != NULL && self->gathering->count > 0 && (self->flying_count == 0 || full)) {
+    if (self->gathering != NULL && self->gathering->count > 0 && ((self->flying_count == 0 && !self->streams) || full)) {
         send_gathered(self);
         self->since_look = LOOK_EVERY;
     }
-    if (++self->since_look >= LOOK_EVERY || connection_now_ms() != self->client->now_ms) {
+    if (++self->since_look >= LOOK_EVERY || now_ms != self->client->now_ms) {
         self->since_look = 0;
         client_step(self->client);
     }
@@ -289,6 +297,18 @@ static enum nq_status kept_failure(struct nq_producer *self)
     return client_fail(self->client, self->failure.status, "%s", self->failure.text);
 }
 
+static enum nq_status wait_for_room(struct nq_producer *self)
+{
+    self->streams = true;
+    size_t wanted = self->options.window_items / self->options.batch_items > 1 ? 2 : 1;
+    if (self->flying_count < wanted) {
+        send_gathered(self);
+    }
+    enum nq_status status = client_wait(self->client, has_room, self, UINT64_MAX, WAIT_INTERRUPTIBLE);
+    self->held_up_ms = self->client->now_ms;
+    return status;
+}
+
 enum nq_status nq_producer_put(struct nq_producer *self, const struct nq_body *body)
 {
     struct nq_client *client = self->client;
@@ -298,10 +318,7 @@ enum nq_status nq_producer_put(struct nq_producer *self, const struct nq_body *b
                            (unsigned long long)client->session.limits.body_bytes);
     }
     if (!has_room(self)) {
-        if (self->flying_count == 0) {
-            send_gathered(self);
-        }
-        enum nq_status status = client_wait(client, has_room, self, UINT64_MAX, WAIT_INTERRUPTIBLE);
+        enum nq_status status = wait_for_room(self);
         if (status != NQ_OK) {
             return client_fail_on(client, status, "put to", self->queue, NULL);
         }

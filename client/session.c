@@ -92,7 +92,7 @@ static void take_events(struct nq_client *client)
 {
     struct session *session = &client->session;
     for (;;) {
-        switch (connection_next_event(client->connection)) {
+        switch (connection_next_event(client->connection, client->now_ms)) {
         case CONNECTION_NOTHING:
             return;
         case CONNECTION_UP:
