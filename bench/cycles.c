@@ -122,16 +122,20 @@ static void *consume(void *argument)
         done_windowed(job, client);
     }
     struct nq_get_options get = {.wait_ms = 100};
+    struct nq_item *item = NULL;
     while (job->window == 1 && !atomic_load(&job->stop)) {
-        struct nq_item *item = NULL;
-        enum nq_status status = nq_get(client, QUEUE, &get, &item);
-        if (status == NQ_OK) {
-            check(nq_task_done(client, &item), client, "done");
+        bool finishes = item != NULL;
+        enum nq_status done;
+        enum nq_status status = nq_next(client, QUEUE, &get, &item, &done);
+        check(done, client, "done");
+        if (finishes) {
             atomic_fetch_add(&job->done, 1);
-        } else if (status != NQ_EMPTY) {
+        }
+        if (status != NQ_EMPTY) {
             check(status, client, "get");
         }
     }
+    nq_item_destroy(&item);
     nq_client_destroy(&client);
     return NULL;
 }

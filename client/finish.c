@@ -175,13 +175,6 @@ struct request *requeue_request(struct nq_item *item, const struct nq_requeue_op
 
 // -------------------------------------------------------------------------------------------------- task_done, requeue
 
-struct finish_call {
-    struct call call;
-    struct request *request;
-    enum nq_status *statuses; // by place in the batch; NULL: only the first matters
-    enum nq_status first;
-};
-
 static void finish_ended(struct token_batch *batch, const struct outcome *outcome)
 {
     struct finish_call *finish = batch->user;
@@ -204,15 +197,26 @@ static bool finish_is_over(void *user)
     return ((struct finish_call *)user)->call.ended;
 }
 
+void finish_begin(struct nq_client *client, struct request *request, struct finish_call *finish)
+{
+    struct token_batch *batch = request->user;
+    finish->request = request;
+    batch->ended = finish_ended;
+    batch->user = finish;
+    tracker_add(&client->tracker, request, client_until(client, 0));
+}
+
+void finish_await(struct nq_client *client, struct finish_call *finish)
+{
+    (void)client_wait(client, finish_is_over, finish, UINT64_MAX, WAIT_THROUGH);
+}
+
 static enum nq_status run(struct nq_client *client, struct request *request, enum nq_status *statuses, const char *what,
                           const char *queue)
 {
-    struct finish_call finish = {.request = request, .statuses = statuses};
-    struct token_batch *batch = request->user;
-    batch->ended = finish_ended;
-    batch->user = &finish;
-    tracker_add(&client->tracker, request, client_until(client, 0));
-    (void)client_wait(client, finish_is_over, &finish, UINT64_MAX, WAIT_THROUGH);
+    struct finish_call finish = {.statuses = statuses};
+    finish_begin(client, request, &finish);
+    finish_await(client, &finish);
     return finish.first == NQ_OK ? NQ_OK : client_fail_on(client, finish.first, what, queue, NULL);
 }
 
@@ -223,6 +227,19 @@ static enum nq_status finish_locally(struct nq_client *client, struct nq_item *i
     }
     answer_unref(item->answer);
     return status;
+}
+
+struct request *done_request(struct nq_item *item)
+{
+    struct token_batch *batch = NULL;
+    struct request *request = token_gather(&batch, item) ? token_request(WIRE_TASK_DONE, batch) : NULL;
+    if (request == NULL) {
+        if (batch == NULL || batch->count == 0) {
+            answer_unref(item->answer);
+        }
+        token_batch_free(batch);
+    }
+    return request;
 }
 
 enum nq_status nq_task_done(struct nq_client *client, struct nq_item **item_p)
@@ -238,13 +255,8 @@ enum nq_status nq_task_done(struct nq_client *client, struct nq_item **item_p)
     }
     char queue[NQ_NAME_BYTES_MAX + 1];
     memcpy(queue, item->answer->queue, sizeof queue);
-    struct token_batch *batch = NULL;
-    struct request *request = token_gather(&batch, item) ? token_request(WIRE_TASK_DONE, batch) : NULL;
+    struct request *request = done_request(item);
     if (request == NULL) {
-        if (batch == NULL || batch->count == 0) {
-            answer_unref(item->answer);
-        }
-        token_batch_free(batch);
         return client_fail(client, NQ_NO_MEMORY, "task_done: out of memory");
     }
     return run(client, request, NULL, "task_done", queue);

@@ -1,7 +1,6 @@
 // Tokens of items whose work has ended, gathered by queue: what task_done, requeue and extend are made of.
 #pragma once
-#include "item.h"
-#include "tracker.h"
+#include "client.h"
 
 struct token_batch {
     struct token_batch *next;
@@ -33,3 +32,16 @@ void finish_send_returns(struct nq_client *client);
 struct request *requeue_request(struct nq_item *item, const struct nq_requeue_options *options);
 // Whether the item is finished without a word to the broker, and how.
 bool finish_is_local(const struct nq_item *item, enum nq_status *status);
+
+// A task_done that somebody waits for.
+struct finish_call {
+    struct call call;
+    struct request *request;
+    enum nq_status *statuses; // [out] by place in the batch; NULL: only the first matters
+    enum nq_status first;     // [out] that is not NQ_OK
+};
+
+// The request that finishes the item. Takes the item's reference in every case; NULL: out of memory.
+struct request *done_request(struct nq_item *item);
+void finish_begin(struct nq_client *client, struct request *request, struct finish_call *finish); // leaves with what is sent next
+void finish_await(struct nq_client *client, struct finish_call *finish);

@@ -157,6 +157,14 @@ NQ_EXPORT void nq_item_destroy(struct nq_item **item_p);
 // Errors: NQ_LEASE_LOST (another consumer has it now), NQ_NOT_LEASED, NQ_OUTCOME_UNKNOWN, NQ_UNREACHABLE
 NQ_EXPORT enum nq_status nq_task_done(struct nq_client *client, struct nq_item **item_p);
 
+// Finish an item and get the next one in one round trip: what a worker does that takes one item at a time.
+//
+// item_p   [in, out] the item to finish (NULL: none) is taken; then the item got, or NULL
+// done     [out] of the item that was finished, as nq_task_done returns it; NQ_OK when there was none
+// Returns what nq_get returns. nq_error_text is about the get when that failed, else about the task_done.
+NQ_EXPORT enum nq_status nq_next(struct nq_client *client, const char *queue, const struct nq_get_options *options,
+                                 struct nq_item **item_p, enum nq_status *done);
+
 // Several, of any queues. `statuses` [out, may be NULL]: one per item. The result is the first status that is not NQ_OK.
 NQ_EXPORT enum nq_status nq_task_done_many(struct nq_client *client, struct nq_item **items, size_t count,
                                            enum nq_status *statuses);

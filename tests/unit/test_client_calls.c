@@ -47,6 +47,38 @@ Test(client, finds_the_second_server)
     fake_broker_stop(&broker);
 }
 
+Test(client, next_finishes_one_item_and_gets_another)
+{
+    struct rig rig = rig_make();
+    struct nq_get_options at_once = {.wait_ms = 0};
+    struct nq_item *item = NULL;
+    struct nq_item *stale;
+    enum nq_status done = NQ_FULL;
+    struct nq_queue_stats stats;
+    cr_assert_eq(nq_put(rig.client, "q", "one", 3, NULL, NULL), NQ_OK);
+    cr_assert_eq(nq_put(rig.client, "q", "two", 3, NULL, NULL), NQ_OK);
+    cr_assert_eq(nq_next(rig.client, "q", &at_once, &item, &done), NQ_OK);
+    cr_assert_eq(done, NQ_OK, "there was none to finish");
+    cr_assert(item_is(item, "one"));
+    stale = item;
+    cr_assert_eq(nq_next(rig.client, "q", &at_once, &item, &done), NQ_OK);
+    cr_assert_eq(done, NQ_OK);
+    cr_assert_neq(item, stale);
+    cr_assert(item_is(item, "two"));
+    cr_assert_eq(nq_next(rig.client, "q", &at_once, &item, &done), NQ_EMPTY, "and the second one is finished all the same");
+    cr_assert_eq(done, NQ_OK);
+    cr_assert_null(item);
+    cr_assert_eq(nq_stat(rig.client, "q", &stats), NQ_OK);
+    cr_assert_eq(stats.unfinished, 0);
+    cr_assert_eq(nq_put(rig.client, "q", "three", 5, NULL, NULL), NQ_OK);
+    cr_assert_eq(nq_get(rig.client, "q", &at_once, &item), NQ_OK);
+    cr_assert_eq(nq_next(rig.client, "bad name!", &at_once, &item, &done), NQ_BAD_NAME, "the item is finished before");
+    cr_assert_eq(done, NQ_OK);
+    cr_assert_eq(nq_stat(rig.client, "q", &stats), NQ_OK);
+    cr_assert_eq(stats.unfinished, 0);
+    rig_end(&rig);
+}
+
 Test(client, put_get_done)
 {
     struct rig rig = rig_make();
