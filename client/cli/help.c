@@ -16,6 +16,14 @@ static void left_side(const struct cli_option *option, char *out, size_t size)
              option->argument == NULL ? "" : option->argument);
 }
 
+// Does the program have an option of its own in the place of this common one?
+static bool is_replaced(const struct cli_program *program, const struct cli_option *option)
+{
+    size_t index;
+    return option >= cli_common_options && option < cli_common_options + cli_common_options_count &&
+           cli_find_option(program, option->name, &index) != option;
+}
+
 static void print_described(const struct cli_option *options, size_t count, FILE *out)
 {
     for (size_t i = 0; i < count; i++) {
@@ -27,10 +35,10 @@ static void print_described(const struct cli_option *options, size_t count, FILE
     }
 }
 
-static int print_named(const struct cli_option *options, size_t count, FILE *out, int column)
+static int print_named(const struct cli_program *program, const struct cli_option *options, size_t count, FILE *out, int column)
 {
     for (size_t i = 0; i < count; i++) {
-        if (options[i].help != NULL) {
+        if (options[i].help != NULL || is_replaced(program, &options[i])) {
             continue;
         }
         char left[80];
@@ -52,8 +60,8 @@ void cli_help(const struct cli_program *program, void *stream)
     print_described(program->options, program->options_count, out);
     print_described(cli_common_options, cli_common_options_count, out);
     fputc(' ', out);
-    int column = print_named(program->options, program->options_count, out, 1);
-    column = print_named(cli_common_options, cli_common_options_count, out, column);
+    int column = print_named(program, program->options, program->options_count, out, 1);
+    column = print_named(program, cli_common_options, cli_common_options_count, out, column);
     char end[64];
     snprintf(end, sizeof(end), " see %s(1)", program->name);
     char *space = strchr(end + 5, ' '); // "netqueue stat" has the page of "netqueue"

@@ -47,6 +47,16 @@ static size_t option_total(const struct cli_program *program)
     return program->options_count + cli_common_options_count;
 }
 
+// The first option of this one's name: the program's own stands in the place of a common one.
+static size_t first_of_name(const struct cli_program *program, size_t i)
+{
+    size_t first = 0;
+    while (strcmp(option_at(program, first)->name, option_at(program, i)->name) != 0) {
+        first++;
+    }
+    return first;
+}
+
 static void make_tables(const struct cli_program *program, const char *mode, struct getopt_tables *tables)
 {
     assert(program->options_count < OPTIONS_MAX);
@@ -55,8 +65,8 @@ static void make_tables(const struct cli_program *program, const char *mode, str
     size_t len = strlen(mode);
     for (size_t i = 0; i < option_total(program); i++) {
         const struct cli_option *option = option_at(program, i);
-        tables->longs[i] =
-            (struct option){option->name, option->kind == CLI_FLAG ? no_argument : required_argument, NULL, LONG_BASE + (int)i};
+        int code = LONG_BASE + (int)first_of_name(program, i); // the same twice is not ambiguous
+        tables->longs[i] = (struct option){option->name, option->kind == CLI_FLAG ? no_argument : required_argument, NULL, code};
         if (option->letter != 0) {
             tables->shorts[len++] = option->letter;
             if (option->kind != CLI_FLAG) {

@@ -13,10 +13,11 @@ enum cli_kind {
     CLI_SIZE,     // uint64_t, bytes
     CLI_COUNT,    // uint64_t
     CLI_RATE,     // double, a second
-    CLI_FORMAT,   // enum cli_format
+    CLI_RATE_0,   // the same, or 0
+    CLI_FORMAT,   // enum cli_format, up to `highest` (0: JSON)
 };
 
-enum cli_format { CLI_FORMAT_TEXT, CLI_FORMAT_JSON };
+enum cli_format { CLI_FORMAT_TEXT, CLI_FORMAT_JSON, CLI_FORMAT_CSV };
 
 struct cli_list {
     const char **values;
@@ -49,7 +50,7 @@ struct cli_program {
     const char *name;  // "netqueue-producer"
     const char *usage; // "[OPTION...] QUEUE [BODY...]"
     const char *purpose;
-    const struct cli_option *options;
+    const struct cli_option *options; // one of the name of a common one stands in its place
     size_t options_count;
 };
 

@@ -100,21 +100,28 @@ static bool set_flag(void *field, const char *text, char *why, size_t why_size)
     return true;
 }
 
-static bool set_format(void *field, const char *text, char *why, size_t why_size)
+static bool set_format(const struct cli_option *option, void *field, const char *text, char *why, size_t why_size)
 {
-    enum cli_format format = strcmp(text, "json") == 0 ? CLI_FORMAT_JSON : CLI_FORMAT_TEXT;
-    if (format == CLI_FORMAT_TEXT && strcmp(text, "text") != 0) {
-        snprintf(why, why_size, "'%.40s' is neither text nor json", text);
+    static const char *const names[] = {[CLI_FORMAT_TEXT] = "text", [CLI_FORMAT_JSON] = "json", [CLI_FORMAT_CSV] = "csv"};
+    size_t highest = option->highest > 0 ? (size_t)option->highest : CLI_FORMAT_JSON;
+    size_t i = 0;
+    while (i <= highest && strcmp(text, names[i]) != 0) {
+        i++;
+    }
+    if (i > highest) {
+        snprintf(why, why_size, "'%.40s' is not one of %s", text, option->argument);
         return false;
     }
+    enum cli_format format = (enum cli_format)i;
     memcpy(field, &format, sizeof(format));
     return true;
 }
 
-static bool set_rate(void *field, const char *text, char *why, size_t why_size)
+static bool set_rate(const struct cli_option *option, void *field, const char *text, char *why, size_t why_size)
 {
-    double rate;
-    if (!units_parse_rate(text, &rate)) {
+    double rate = 0;
+    bool is_zero = strcmp(text, "0") == 0 || strcmp(text, "0/s") == 0;
+    if (!units_parse_rate(text, &rate) && !(is_zero && option->kind == CLI_RATE_0)) {
         snprintf(why, why_size, "'%.40s' is not a rate like 50 or 50/s", text);
         return false;
     }
@@ -136,9 +143,10 @@ bool cli_set_value(const struct cli_option *option, void *options, const char *t
         snprintf(why, why_size, "out of memory");
         return add_to_list((struct cli_list *)(void *)field, text, fresh, arguments);
     case CLI_RATE:
-        return set_rate(field, text, why, why_size);
+    case CLI_RATE_0:
+        return set_rate(option, field, text, why, why_size);
     case CLI_FORMAT:
-        return set_format(field, text, why, why_size);
+        return set_format(option, field, text, why, why_size);
     case CLI_DURATION:
     case CLI_SIZE:
     case CLI_COUNT:

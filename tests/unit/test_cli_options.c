@@ -131,7 +131,7 @@ Test(options, mistakes_are_named)
         {"--duration 1d", "--duration: '1d' is not a time like 500ms, 1.5s, 5m or 2h"},
         {"--size 1k", "--size: '1k' is not a size like 500, 64K, 16M or 1G"},
         {"--rate 0", "--rate: '0' is not a rate like 50 or 50/s"},
-        {"--format xml", "--format: 'xml' is neither text nor json"},
+        {"--format xml", "--format: 'xml' is not one of text|json"},
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         cr_expect_eq(parse(lines[i][0]), 64, "%s", lines[i][0]);
