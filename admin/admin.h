@@ -1,5 +1,6 @@
 // netqueue: looking at queues and changing them. One table of commands; each takes the words behind its name.
 #pragma once
+#include "bench.h"
 #include "json.h"
 #include "netqueue.h"
 #include "options.h"
@@ -10,6 +11,7 @@ struct admin_options {
     uint64_t maxsize, max_bytes, lease_ms, hold_max_ms, max_deliveries, ttl_ms, initial, wait_ms, count, from;
     const char *dead_letter, *to;
     bool temporary, immediate, null_ended, json;
+    struct bench_options bench;
 };
 
 struct admin;
@@ -29,6 +31,7 @@ struct admin {
     const char *queue; // the first word; NULL: none
     struct nq_client *client;
     struct cli_buffer out; // for stdout, printed at the end even if the command fails
+    bool reported;         // what went wrong has been said
 };
 
 extern const struct admin_command admin_commands[];
@@ -48,6 +51,8 @@ enum nq_status admin_redrive(struct admin *admin);
 // waits.c
 enum nq_status admin_join(struct admin *admin);
 enum nq_status admin_shutdown(struct admin *admin);
+// bench.c
+enum nq_status admin_bench(struct admin *admin);
 
 // show.c
 void show_stats_json(struct cli_json *json, const struct nq_queue_stats *stats);

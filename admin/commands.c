@@ -37,6 +37,20 @@ static const struct cli_option peek_options[] = {
     {'0', "null", NULL, "bodies end with NUL, not with a newline", CLI_FLAG, AT(null_ended), 0, 0},
     {0, "json", NULL, "one JSON object a line", CLI_FLAG, AT(json), 0, 0},
 };
+static const struct cli_option bench_options[] = {
+    {0, "size", "SIZE", "of an item (100)", CLI_SIZE, AT(bench.size), 0, 1u << 30},
+    {0, "window", "N", "items on their way; 1: in lock-step (1000)", CLI_COUNT, AT(bench.window), 1, BENCH_WINDOW_MAX},
+    {0, "producers", "N", "each with a connection of its own (1)", CLI_COUNT, AT(bench.producers), 1, BENCH_THREADS_MAX},
+    {0, "consumers", "N", "the same (1)", CLI_COUNT, AT(bench.consumers), 1, BENCH_THREADS_MAX},
+    {0, "queues", "N", "QUEUE.0, QUEUE.1.. instead of QUEUE", CLI_COUNT, AT(bench.queues), 1, BENCH_QUEUES_MAX},
+    {0, "rate", "N[/s]", "of all puts, on a fixed schedule; 0: as fast as it goes", CLI_RATE_0, AT(bench.rate), 0, 0},
+    {0, "duration", "TIME", "of what is measured (10s)", CLI_DURATION, AT(bench.duration_ms), 1, YEAR_MS},
+    {'n', "count", "N", "items in all; ends when they are through", CLI_COUNT, AT(count), 1, 0},
+    {0, "warmup", "TIME", "before it, not counted (1s; with -n and get 0)", CLI_DURATION, AT(bench.warmup_ms), 0, YEAR_MS},
+    {0, "keep", NULL, "leave the queues at the end", CLI_FLAG, AT(bench.keep), 0, 0},
+    {0, "force", NULL, "run on queues that hold items", CLI_FLAG, AT(bench.force), 0, 0},
+    {0, "format", "text|json|csv", NULL, CLI_FORMAT, AT(common.format), 0, CLI_FORMAT_CSV},
+};
 #undef AT
 
 #define COMMAND(name, usage, purpose, options, count) {"netqueue " name, usage, purpose, options, count}, name
@@ -61,6 +75,10 @@ const struct admin_command admin_commands[] = {
     {COMMAND("redrive", "[OPTION...] QUEUE", "Put the dead letters in QUEUE back to where they came from.", redrive_options,
              COUNT_OF(redrive_options)),
      1, 1, admin_redrive},
+    {COMMAND("bench", "[MODE] [OPTION...] [QUEUE]",
+             "Load the broker and measure: put, get, or cycle (put, get and task_done at once).", bench_options,
+             COUNT_OF(bench_options)),
+     0, 2, admin_bench},
     {COMMAND("ping", "[OPTION...]", "Ask the broker for a sign of life.", NULL, 0), 0, 0, admin_ping},
 };
 const size_t admin_commands_count = COUNT_OF(admin_commands);

@@ -18,7 +18,8 @@ static const struct cli_program overview = {
                "  peek QUEUE        look at items        join QUEUE        wait until all done\n"
                "  purge QUEUE       drop what is ready   redrive QUEUE     dead letters back\n"
                "  shutdown QUEUE    no more puts         delete QUEUE      the queue is gone\n"
-               "  ping              is the broker there? help COMMAND      its options",
+               "  ping              is the broker there? bench [MODE]      how fast is it?\n"
+               "  help COMMAND      its options",
 };
 
 static const struct admin_command *find_command(const char *name)
@@ -80,7 +81,7 @@ static int execute(struct admin *admin)
     if (cli_signals_install() && cli_listen(&listener, admin->client)) {
         status = admin->command->run(admin);
         bool printed = print_out(admin);
-        if (status != NQ_OK) {
+        if (status != NQ_OK && !admin->reported) {
             cli_report("%s", nq_error_text(admin->client));
         }
         code = status != NQ_OK ? nq_status_exit_code(status) : printed ? 0 : 1;
@@ -95,7 +96,7 @@ static int execute(struct admin *admin)
 // The command's name is taken out, so that options may stand on both sides of it.
 static int run_command(int argc, char **argv, int word)
 {
-    struct admin admin = {.options = {.common = CLI_COMMON_DEFAULTS}};
+    struct admin admin = {.options = {.common = CLI_COMMON_DEFAULTS, .bench = BENCH_DEFAULTS}};
     admin.command = find_command(argv[word]);
     if (admin.command == NULL) {
         return EXIT_USAGE;

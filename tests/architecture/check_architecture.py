@@ -32,7 +32,8 @@ LAYERS = {
     "client/include": (["proto/status.h"], []),
     "producer": (["client/include", "client/cli", "proto/units.h"], ["jansson"]),
     "consumer": (["client/include", "client/cli"], ["jansson"]),
-    "admin": (["client/include", "client/cli"], ["jansson"]),
+    "admin": (["client/include", "client/cli", "admin/bench/bench.h"], ["jansson"]),
+    "admin/bench": (["client/include", "client/cli"], []),
 }
 # client/ is one target with its public headers.
 LAYERS["client"][0].append("client/include")
