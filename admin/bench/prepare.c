@@ -28,19 +28,19 @@ static enum nq_status look_at(struct prepared *self, const struct bench_options 
         if (status != NQ_OK && status != NQ_NO_SUCH_QUEUE) {
             return complain(client, status);
         }
-        self->existed[i] = status == NQ_OK;
-        if (self->existed[i] && stats.unfinished > 0 && !options->force) {
+        self->ours[i] = status == NQ_NO_SUCH_QUEUE;
+        if (!self->ours[i] && stats.unfinished > 0 && !options->force) {
             cli_report("queue '%s' holds %" PRIu64 " items (with --force %s)", name, stats.unfinished,
                        options->mode == BENCH_PUT ? "items are put all the same" : "they are got and finished, too");
             return NQ_DIFFERENT_OPTIONS;
         }
-        *ready += self->existed[i] ? stats.ready : 0;
+        *ready += self->ours[i] ? 0 : stats.ready;
     }
     return NQ_OK;
 }
 
-static enum nq_status fill_queue(const struct bench_options *options, struct nq_client *client, const char *name, uint64_t count,
-                                 const struct nq_body *bodies, size_t batch)
+static enum nq_status fill_queue(struct nq_client *client, const char *name, uint64_t count, const struct nq_body *bodies,
+                                 size_t batch)
 {
     enum nq_status status = NQ_OK;
     while (count > 0 && status == NQ_OK) {
@@ -51,7 +51,6 @@ static enum nq_status fill_queue(const struct bench_options *options, struct nq_
             status = NQ_OK;
         }
     }
-    (void)options;
     return complain(client, status);
 }
 
@@ -72,7 +71,7 @@ static enum nq_status fill(const struct bench_options *options, struct nq_client
     for (uint64_t i = 0; i < options->queues && status == NQ_OK; i++) {
         char name[192];
         bench_queue_name(options, i, name, sizeof(name));
-        status = fill_queue(options, client, name, share_of(options->fill, options->queues, i), bodies, batch);
+        status = fill_queue(client, name, share_of(options->fill, options->queues, i), bodies, batch);
     }
     free(data);
     return status;
@@ -81,8 +80,8 @@ static enum nq_status fill(const struct bench_options *options, struct nq_client
 enum nq_status prepare_queues(struct prepared *self, struct bench_options *options, struct nq_client *client)
 {
     uint64_t ready = 0;
-    self->existed = calloc((size_t)options->queues, sizeof(*self->existed));
-    if (self->existed == NULL) {
+    self->ours = calloc((size_t)options->queues, sizeof(*self->ours));
+    if (self->ours == NULL) {
         cli_report("out of memory");
         return NQ_NO_MEMORY;
     }
@@ -101,10 +100,10 @@ enum nq_status prepare_queues(struct prepared *self, struct bench_options *optio
 enum nq_status prepare_clean_up(struct prepared *self, const struct bench_options *options, struct nq_client *client)
 {
     enum nq_status status = NQ_OK;
-    for (uint64_t i = 0; self->existed != NULL && !options->keep && i < options->queues; i++) {
+    for (uint64_t i = 0; self->ours != NULL && !options->keep && i < options->queues; i++) {
         char name[192];
         bench_queue_name(options, i, name, sizeof(name));
-        enum nq_status one = self->existed[i] ? NQ_OK : nq_delete(client, name, NULL);
+        enum nq_status one = self->ours[i] ? nq_delete(client, name, NULL) : NQ_OK;
         while (one == NQ_INTERRUPTED && cli_signals_count() <= 1) {
             one = nq_delete(client, name, NULL);
         }
@@ -113,7 +112,7 @@ enum nq_status prepare_clean_up(struct prepared *self, const struct bench_option
             break;
         }
     }
-    free(self->existed);
-    self->existed = NULL;
+    free(self->ours);
+    self->ours = NULL;
     return status;
 }

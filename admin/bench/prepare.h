@@ -3,7 +3,7 @@
 #include "bench.h"
 
 struct prepared {
-    bool *existed; // one for each queue; NULL: nothing has been looked at
+    bool *ours; // one for each queue: it was not there before; NULL: nothing has been looked at
 };
 
 // In mode get, options->count becomes the number of items that are there to be got. What goes wrong is said on stderr.

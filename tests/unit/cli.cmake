@@ -6,3 +6,4 @@ nq_test(test_cli_splitter SOURCES test_cli_splitter.c "${PROJECT_SOURCE_DIR}/pro
 target_include_directories(test_cli_splitter PRIVATE "${PROJECT_SOURCE_DIR}/producer")
 nq_test(test_cli_backoff SOURCES test_cli_backoff.c "${PROJECT_SOURCE_DIR}/consumer/backoff.c" USES nq_cli LABEL unit)
 target_include_directories(test_cli_backoff PRIVATE "${PROJECT_SOURCE_DIR}/consumer")
+nq_test(test_bench SOURCES test_bench.c USES nq_load LABEL unit)
