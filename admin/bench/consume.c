@@ -30,35 +30,54 @@ bool take_is_over(struct bench_worker *worker)
            (options->count > 0 && bench_sum_moved(bench_consumers(worker->run), options->consumers) >= options->count);
 }
 
+// One round trip finishes an item and gets the next: its time is that of the done, with what it waited for the item.
+static enum nq_status step_lockstep(struct bench_worker *worker, const char *queue, struct nq_item **item, enum nq_status *done)
+{
+    *done = NQ_OK;
+    if (!take_is_over(worker)) {
+        return nq_next(worker->client, queue, NULL, item, done);
+    }
+    if (*item != NULL) {
+        *done = nq_task_done(worker->client, item);
+    }
+    return NQ_EMPTY;
+}
+
+static void note_done(struct bench_worker *worker, enum nq_status done, uint64_t begun_ns)
+{
+    if (done == NQ_OK && begun_ns >= worker->run->measure_from_ns) {
+        histogram_record(&worker->latency[LATENCY_DONE], cli_now_ns() - begun_ns);
+    }
+    worker->errors += done == NQ_LEASE_LOST ? 1 : 0;
+}
+
 static void get_lockstep(struct bench_worker *worker, const char *queue)
 {
-    const struct bench_run *run = worker->run;
+    struct nq_item *item = NULL;
     uint64_t got = 0;
-    uint64_t done = 0;
-    while (!take_is_over(worker)) {
-        struct nq_item *item = NULL;
-        enum nq_status status = nq_get(worker->client, queue, NULL, &item);
-        if (status == NQ_INTERRUPTED) {
-            continue;
+    uint64_t confirmed = 0;
+    enum nq_status status;
+    do {
+        bool finishes = item != NULL;
+        enum nq_status done;
+        uint64_t begun_ns = cli_now_ns();
+        status = step_lockstep(worker, queue, &item, &done);
+        if (finishes) {
+            note_done(worker, done, begun_ns);
+            confirmed += done == NQ_OK ? 1 : 0;
+            counter_set(&worker->counters.confirmed, confirmed);
         }
-        if (status == NQ_OK) {
+        if (item != NULL) {
             (void)take_item(worker, item, ++got);
-            uint64_t begun_ns = cli_now_ns();
-            status = nq_task_done(worker->client, &item);
-            uint64_t now_ns = cli_now_ns();
-            if (status == NQ_OK && begun_ns >= run->measure_from_ns) {
-                histogram_record(&worker->latency[LATENCY_DONE], now_ns - begun_ns);
-            }
         }
-        if (status == NQ_LEASE_LOST) {
-            worker->errors++;
-        } else if (status != NQ_OK) {
-            bench_fail(worker, status);
-            return;
-        } else {
-            counter_set(&worker->counters.confirmed, ++done);
+        if (done != NQ_OK && done != NQ_LEASE_LOST) {
+            status = done;
         }
+    } while (status == NQ_OK || status == NQ_INTERRUPTED);
+    if (status != NQ_EMPTY) {
+        bench_fail(worker, status);
     }
+    nq_item_destroy(&item);
 }
 
 struct getting {
