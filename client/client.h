@@ -52,6 +52,7 @@ struct nq_client {
     struct frame_pool frames;
     struct nq_arena *scratch; // for one outgoing frame
     uint64_t now_ms;          // of the present step
+    uint64_t tick_ms;         // connection_tick_ms then
 
     char **servers;
     size_t servers_count;

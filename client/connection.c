@@ -409,3 +409,10 @@ uint64_t connection_now_ms(void)
 {
     return now_us() / 1000;
 }
+
+uint64_t connection_tick_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}

@@ -42,3 +42,5 @@ void connection_wait(struct connection *self, uint64_t timeout_ms);
 void connection_wake(struct connection *self);
 
 uint64_t connection_now_ms(void); // the one clock of the library: monotonic, counts while suspended
+// Advances every few milliseconds and costs next to nothing: to notice, item by item, that some time has passed.
+uint64_t connection_tick_ms(void);

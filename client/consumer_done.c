@@ -126,7 +126,7 @@ static void send_dones(struct nq_consumer *self)
 void consumer_look(struct nq_consumer *self)
 {
     struct nq_client *client = self->client;
-    if (++self->since_look < LOOK_EVERY && connection_now_ms() == client->now_ms) {
+    if (++self->since_look < LOOK_EVERY && connection_tick_ms() == client->tick_ms) {
         return;
     }
     self->since_look = 0;

@@ -14,7 +14,7 @@
 #define BATCHES_IN_FLIGHT 4u
 #define LOOK_EVERY 64u // puts between two looks at what has arrived
 #define CANCEL_WAIT_MS 1000u
-#define STREAMS_MS 2u // so long after it was held up, a caller is taken to be about to put more
+#define STREAMS_MS 5u // so long after it was held up, a caller is taken to be about to put more
 #define SMALL_WINDOW 256u
 
 struct batch {
@@ -44,7 +44,7 @@ struct nq_producer {
     uint64_t confirmed;
     uint32_t since_look;
     bool streams;        // the caller was held up lately: more will follow at once
-    uint64_t held_up_ms; // when
+    uint64_t held_up_ms; // when, by connection_tick_ms
     struct nq_producer_failure failure;
     char queue[NQ_NAME_BYTES_MAX + 1];
 };
@@ -273,14 +273,14 @@ static bool is_full(const struct nq_producer *self, size_t more)
 // Send what is due to be sent; look at what has arrived every now and then.
 static void keep_going(struct nq_producer *self)
 {
-    uint64_t now_ms = connection_now_ms();
-    self->streams = self->streams && now_ms - self->held_up_ms <= STREAMS_MS;
+    uint64_t tick_ms = connection_tick_ms();
+    self->streams = self->streams && tick_ms - self->held_up_ms <= STREAMS_MS;
     bool full = is_full(self, 0) && self->flying_count < BATCHES_IN_FLIGHT;
     if (self->gathering != NULL && self->gathering->count > 0 && ((self->flying_count == 0 && !self->streams) || full)) {
         send_gathered(self);
         self->since_look = LOOK_EVERY;
     }
-    if (++self->since_look >= LOOK_EVERY || now_ms != self->client->now_ms) {
+    if (++self->since_look >= LOOK_EVERY || tick_ms != self->client->tick_ms) {
         self->since_look = 0;
         client_step(self->client);
     }
@@ -305,7 +305,7 @@ static enum nq_status wait_for_room(struct nq_producer *self)
         send_gathered(self);
     }
     enum nq_status status = client_wait(self->client, has_room, self, UINT64_MAX, WAIT_INTERRUPTIBLE);
-    self->held_up_ms = self->client->now_ms;
+    self->held_up_ms = connection_tick_ms();
     return status;
 }
 

@@ -274,6 +274,7 @@ void client_step(struct nq_client *client)
 {
     struct session *session = &client->session;
     client->now_ms = connection_now_ms();
+    client->tick_ms = connection_tick_ms();
     take_events(client);
     receive(client);
     tracker_run(&client->tracker, client->now_ms, session->heard_ms, client->timeout_ms);
