@@ -36,6 +36,7 @@ struct connection {
     uint64_t event_look_ms; // when it was asked last
     bool was_full;          // the last frame did not leave
     bool drained;           // nothing was there to be received, and libzmq has not been called since
+    struct patience patience;
     bool has_in, has_out;
     zmq_msg_t in, out;
 };
@@ -369,17 +370,24 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static int wait_for_events(const struct connection *self, struct epoll_event *events, int max, int timeout)
+static int wait_for_events(struct connection *self, struct epoll_event *events, int max, int timeout)
 {
-    struct patience patience = {0};
-    while (timeout != 0 && patience_goes_on(&patience, now_us())) {
-        int count = epoll_wait(self->epoll_fd, events, max, 0);
-        if (count != 0) {
-            return count;
-        }
-        (void)sched_yield();
+    if (timeout == 0) {
+        return epoll_wait(self->epoll_fd, events, max, 0);
     }
-    return epoll_wait(self->epoll_fd, events, max, timeout);
+    int count = 0;
+    patience_begin(&self->patience, now_us());
+    while (count == 0 && patience_goes_on(&self->patience, now_us())) {
+        count = epoll_wait(self->epoll_fd, events, max, 0);
+        if (count == 0) {
+            (void)sched_yield();
+        }
+    }
+    if (count == 0) {
+        count = epoll_wait(self->epoll_fd, events, max, timeout);
+    }
+    patience_end(&self->patience, now_us());
+    return count;
 }
 
 void connection_wait(struct connection *self, uint64_t timeout_ms)

@@ -37,6 +37,7 @@ struct router {
     bool has_received;
     struct table kept_by_connection;
     struct kept *kept;
+    struct patience patience;
 };
 
 static enum nq_status refuse(struct router_error *error, enum nq_status status, const char *what)
@@ -159,23 +160,30 @@ const char *router_endpoint(const struct router *self, size_t index)
     return index < self->endpoint_count ? self->endpoints[index] : NULL;
 }
 
-// Interrupted: nothing is ready, and the caller looks at what else is due.
-static int poll_patiently(zmq_pollitem_t *items, int count, long timeout_ms)
-{
-    struct patience patience = {0};
-    while (timeout_ms != 0 && patience_goes_on(&patience, clock_us())) {
-        int ready = zmq_poll(items, count, 0);
-        if (ready != 0) {
-            return ready;
-        }
-        (void)sched_yield();
-    }
-    return zmq_poll(items, count, timeout_ms);
-}
-
 void router_pause(void)
 {
     (void)sched_yield();
+}
+
+// Interrupted: nothing is ready, and the caller looks at what else is due.
+static int poll_patiently(struct patience *patience, zmq_pollitem_t *items, int count, long timeout_ms)
+{
+    if (timeout_ms == 0) {
+        return zmq_poll(items, count, 0);
+    }
+    int ready = 0;
+    patience_begin(patience, clock_us());
+    while (ready == 0 && patience_goes_on(patience, clock_us())) {
+        ready = zmq_poll(items, count, 0);
+        if (ready == 0) {
+            router_pause();
+        }
+    }
+    if (ready == 0) {
+        ready = zmq_poll(items, count, timeout_ms);
+    }
+    patience_end(patience, clock_us());
+    return ready;
 }
 
 unsigned router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms)
@@ -189,7 +197,7 @@ unsigned router_wait(struct router *self, bool reading, const int *fds, size_t f
     if (reading) {
         items[count++] = (zmq_pollitem_t){.socket = self->socket, .events = ZMQ_POLLIN};
     }
-    if (poll_patiently(items, count, timeout_ms) > 0) {
+    if (poll_patiently(&self->patience, items, count, timeout_ms) > 0) {
         for (size_t i = 0; i < fd_count; i++) {
             ready |= items[i].revents != 0 ? 1u << i : 0;
         }
