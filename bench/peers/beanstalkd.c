@@ -1,5 +1,5 @@
 // beanstalkd by its text protocol (Debian has no C library for it that is kept up): commands are pipelined; what is finished
-// travels with the next reserve, except at window 1.
+// travels with the next reserve, in lock-step as well: as nq_next does it.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -214,12 +214,6 @@ static void take(void *connection, size_t count)
         c->held_count += read_item(c, &c->held[c->held_count]);
     }
     c->wanted = 2 * c->held_count + 1;
-    if (c->window == 1) {
-        asked_ns = now_ns();
-        ask_to_finish(c);
-        write_out(c);
-        finish(c, asked_ns);
-    }
 }
 
 // What an earlier run left behind is taken out first.

@@ -12,7 +12,7 @@
 
 enum {
     BYTES_UNDER_WAY_MAX = 16 << 20,
-    BYTES_QUEUED_MAX = 64 << 20,
+    BYTES_QUEUED_MAX = 256 << 20,
     TIMED_EVERY = 61, // at full speed with a window one item in so many is timed, as `netqueue bench` does it
 };
 
@@ -97,7 +97,7 @@ static size_t wait_for_turn(struct worker *worker, size_t most)
     if (load->count > 0 && put + most > load->count) {
         most = put < load->count ? (size_t)(load->count - put) : 0;
     }
-    size_t queued_max = 10 * load->window + 1000; // as a bounded queue would
+    size_t queued_max = 10 * load->window * load->producers + 1000; // as a bounded queue would, and as netqueue bench does
     if (load->size > 0 && queued_max > BYTES_QUEUED_MAX / load->size) {
         queued_max = BYTES_QUEUED_MAX / load->size + 2;
     }

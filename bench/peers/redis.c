@@ -4,7 +4,7 @@
 //   batch   the same, but one LTRIM for all items of a batch: they can only be finished together, in the order of the gets
 //   stream  XADD          | XREADGROUP COUNT n                                      | XACK and XDEL, each with all ids of the batch
 //
-// What is finished travels with the next request for items, except at window 1: lock-step waits for each answer.
+// What is finished travels with the next request for items, in lock-step as well: as nq_next does it.
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,11 +185,6 @@ static void take_list(struct connection *c, size_t count)
         }
     }
     c->wanted = 2 * c->held_count + 1;
-    if (c->window == 1) {
-        asked_ns = now_ns();
-        ask_to_finish_list(c);
-        finish_list(c, asked_ns);
-    }
 }
 
 static redisReply *entries_of(redisReply *reply)
@@ -248,12 +243,6 @@ static void take_stream(struct connection *c, size_t count)
     for (size_t i = 0; i < entries->elements; i++) {
         redisReply *body = entries->element[i]->element[1]->element[1];
         worker_got(c->worker, body->str, body->len);
-    }
-    if (c->window == 1) {
-        asked_ns = now_ns();
-        ask_to_finish_stream(c);
-        write_out(c->context);
-        finish_stream(c, asked_ns);
     }
 }
 
