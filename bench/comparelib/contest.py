@@ -38,7 +38,7 @@ class Contestant:
 
 def netqueue_contestants(bin_dir):
     durable, memory = servers.Netqueue(bin_dir, True), servers.Netqueue(bin_dir, False)
-    manner = "netqueue bench: confirmed calls at window 1, else producer and consumer handles"
+    manner = "netqueue bench: nq_put and nq_next at window 1, else producer and consumer handles"
     return [Contestant("netqueue durable", durable, "", "flushed before it is answered (--sync always)", manner, True),
             Contestant("netqueue memory", memory, "", "none", manner, False)]
 
