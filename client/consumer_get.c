@@ -9,7 +9,7 @@
 #define QUICK_MS 100u // one that was used up within this time, with the application waiting for more, was too small
 #define CANCEL_WAIT_MS 1000u
 #define AT_ONCE_MS 1u
-#define SMALL_TARGET 256u // larger ones are worth two answers on their way
+#define SMALL_TARGET 1024u // larger ones are worth two answers on their way
 
 // -------------------------------------------------------------------------------------------------- is it bounded?
 

@@ -15,7 +15,7 @@
 #define LOOK_EVERY 64u // puts between two looks at what has arrived
 #define CANCEL_WAIT_MS 1000u
 #define STREAMS_MS 5u // so long after it was held up, a caller is taken to be about to put more
-#define SMALL_WINDOW 256u
+#define SMALL_WINDOW 1024u
 
 struct batch {
     struct batch *next;

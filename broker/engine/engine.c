@@ -29,6 +29,7 @@ struct engine *engine_create(const struct engine_config *config, const struct en
     self->next_session_no = 1;
     self->meta_dirty = true;
     init_lists(self);
+    item_index_init(&self->items);
     pool_init(&self->item_pool, sizeof(struct item));
     pool_init(&self->run_pool, sizeof(struct run));
     pool_init(&self->stream_pool, sizeof(struct stream));
@@ -61,8 +62,8 @@ void engine_destroy(struct engine **self_p)
     for (struct link *link = list_pop_front(&self->sessions); link != NULL; link = list_pop_front(&self->sessions)) {
         free(list_object(link, struct session, in_engine));
     }
-    struct table *tables[] = {&self->queues_by_id,   &self->queues_by_hash, &self->items,       &self->streams,
-                              &self->sessions_by_no, &self->sessions_by_id, &self->attachments, &self->runs_by_get};
+    struct table *tables[] = {&self->queues_by_id,   &self->queues_by_hash, &self->streams,    &self->sessions_by_no,
+                              &self->sessions_by_id, &self->attachments,    &self->runs_by_get};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         table_fini(tables[i]);
     }
@@ -73,6 +74,7 @@ void engine_destroy(struct engine **self_p)
     heap_fini(&self->deadlines);
     heap_fini(&self->delayed);
     heap_fini(&self->expiries);
+    item_index_fini(&self->items);
     pool_fini(&self->item_pool);
     pool_fini(&self->run_pool);
     pool_fini(&self->stream_pool);

@@ -1,6 +1,7 @@
 // What the files of the engine share.
 #pragma once
 #include "engine.h"
+#include "item_index.h"
 #include "pool.h"
 #include "queue.h"
 #include "table.h"
@@ -22,8 +23,8 @@ struct engine {
     struct table queues_by_id, queues_by_hash;
     struct queue **queues_sorted; // by name; NULL: to be made anew
     size_t queue_count;           // not the deleted ones
-    struct table items;           // (queue id, seq) -> struct item
-    struct table streams;         // (queue id, stream) -> struct stream
+    struct item_index items;
+    struct table streams; // (queue id, stream) -> struct stream
     struct table sessions_by_no, sessions_by_id;
     struct table attachments; // (session no, queue id) -> struct attachment
     struct table runs_by_get; // (session no, get id) -> struct run, the first of that get

@@ -5,13 +5,13 @@
 
 struct item *item_find(const struct engine *self, const struct queue *queue, uint64_t seq)
 {
-    return table_find(&self->items, queue->record.queue_id, seq);
+    return item_index_find(&self->items, queue->record.queue_id, seq);
 }
 
 struct item *item_create(struct engine *self, struct queue *queue, uint64_t seq, uint32_t bytes)
 {
     struct item *item = pool_get(&self->item_pool);
-    if (item == NULL || !table_insert(&self->items, queue->record.queue_id, seq, item)) {
+    if (item == NULL || !item_index_add(&self->items, queue->record.queue_id, seq, item)) {
         if (item != NULL) {
             pool_put(&self->item_pool, item);
         }
@@ -30,7 +30,7 @@ void item_free(struct engine *self, struct item *item)
     if (link_is_linked(&item->dirty_link)) {
         list_remove(&self->dirty_items, &item->dirty_link);
     }
-    table_remove(&self->items, item->queue->record.queue_id, item->seq);
+    item_index_remove(&self->items, item->queue->record.queue_id, item->seq);
     pool_put(&self->item_pool, item);
 }
 

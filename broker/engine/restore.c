@@ -236,15 +236,15 @@ bool engine_restore_stored(struct engine *self, uint64_t queue_id, uint64_t seq,
 // Records that name items which are not stored are left over from something that went wrong: drop them.
 static void drop_strays(struct engine *self)
 {
-    for (size_t i = 0; self->items.slots != NULL && i <= self->items.mask; i++) {
-        struct item *item = self->items.slots[i].value;
-        if (item == NULL || heap_node_is_in(&item->by_seq) || heap_node_is_in(&item->by_due) || link_is_linked(&item->in_run)) {
+    size_t at = 0;
+    for (struct item *item = item_index_next(&self->items, &at); item != NULL; item = item_index_next(&self->items, &at)) {
+        if (heap_node_is_in(&item->by_seq) || heap_node_is_in(&item->by_due) || link_is_linked(&item->in_run)) {
             continue;
         }
         item->run = NULL;
         item_forget_record(self, item);
         item_free(self, item);
-        i--; // another entry may have moved into the slot
+        at = item_index_again(at);
     }
 }
 
@@ -315,9 +315,9 @@ static bool sort_restored(struct engine *self)
 // After a crash: what is ready may have been handed out since the last commit.
 static void doubt_deliveries(struct engine *self)
 {
-    for (size_t i = 0; self->items.slots != NULL && i <= self->items.mask; i++) {
-        struct item *item = self->items.slots[i].value;
-        bool ready = item != NULL && (item->state == ITEM_READY || (item->state == ITEM_DELAYED && item->due_ms <= self->now_ms));
+    size_t at = 0;
+    for (struct item *item = item_index_next(&self->items, &at); item != NULL; item = item_index_next(&self->items, &at)) {
+        bool ready = item->state == ITEM_READY || (item->state == ITEM_DELAYED && item->due_ms <= self->now_ms);
         if (ready && !item->redelivered) {
             item->redelivered = true;
             item_changed(self, item);
