@@ -5,8 +5,9 @@
 #include "consumer.h"
 
 #define DONE_WINDOW_DEFAULT 10000u
-#define SEND_AT 500u   // dones that are worth a frame of their own
-#define LOOK_EVERY 64u // items between two looks at what has arrived
+#define SEND_AT 500u       // dones that are worth a frame of their own
+#define SEND_AT_ONCE 1024u // the same, when the next get will take them along in a moment
+#define LOOK_EVERY 64u     // items between two looks at what has arrived
 
 void nq_consumer_options_init(struct nq_consumer_options *options)
 {
@@ -123,6 +124,11 @@ static void send_dones(struct nq_consumer *self)
     client_send(self->client);
 }
 
+static bool are_many(const struct nq_consumer *self)
+{
+    return self->dones_gathered >= (consumer_uses_up_at_once(self) ? SEND_AT_ONCE : SEND_AT);
+}
+
 void consumer_look(struct nq_consumer *self)
 {
     struct nq_client *client = self->client;
@@ -132,7 +138,7 @@ void consumer_look(struct nq_consumer *self)
     self->since_look = 0;
     client_step(client);
     bool few = self->dones_flying > 0 || consumer_uses_up_at_once(self);
-    if (self->dones_gathered > 0 && (!few || self->dones_gathered >= SEND_AT)) {
+    if (self->dones_gathered > 0 && (!few || are_many(self))) {
         send_dones(self);
     }
 }
@@ -178,7 +184,8 @@ enum nq_status nq_consumer_done(struct nq_consumer *self, struct nq_item **item_
         return client_fail(self->client, NQ_NO_MEMORY, "task_done: out of memory");
     }
     self->unconfirmed++;
-    if (++self->dones_gathered >= SEND_AT) {
+    self->dones_gathered++;
+    if (are_many(self)) {
         send_dones(self);
     }
     return NQ_OK;

@@ -56,5 +56,5 @@ bool gather_waits(const struct gather *self, uint64_t now_us, uint64_t flush_us)
 {
     uint64_t since_us = now_us - self->answered_us;
     uint64_t left_us = self->return_us > since_us ? self->return_us - since_us : 0;
-    return self->expected_count > 0 && left_us < flush_us / 2 && since_us < LATE_FACTOR * self->return_us;
+    return self->expected_count > 0 && left_us < flush_us && since_us < LATE_FACTOR * self->return_us;
 }

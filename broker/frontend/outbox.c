@@ -2,7 +2,14 @@
 
 #include <string.h>
 
-enum { SCRATCH_CHUNK_BYTES = 256 * 1024, REPLY_BYTES = 96, ITEM_BYTES = 48, STATS_BYTES = 640, FIRST_CAPACITY = 8 };
+enum {
+    SCRATCH_CHUNK_BYTES = 256 * 1024,
+    REPLY_BYTES = 96,
+    ITEM_BYTES = 48,
+    STATS_BYTES = 640,
+    FIRST_CAPACITY = 8,
+    SMALL_FRAME_BYTES = 1024
+};
 
 // The replies for one connection that are not yet sent.
 struct bundle {
@@ -260,14 +267,27 @@ static bool add_answer(struct outbox *self, const struct answer *answer)
     return true;
 }
 
+// Packing and sending a large frame takes as long as many small ones, whose receivers need not wait for it.
+static bool flush_all(struct outbox *self)
+{
+    bool fits = true;
+    for (struct bundle *bundle = self->first; bundle != NULL && fits; bundle = bundle->next) {
+        fits = bundle->bytes > SMALL_FRAME_BYTES || bundle_flush(self, bundle);
+    }
+    for (struct bundle *bundle = self->first; bundle != NULL && fits; bundle = bundle->next) {
+        fits = bundle_flush(self, bundle);
+    }
+    return fits;
+}
+
 bool outbox_send(struct outbox *self, struct answer_list *answers)
 {
     bool fits = true;
     for (const struct answer *answer = answers->first; answer != NULL && fits; answer = answer->next) {
         fits = add_answer(self, answer);
     }
+    fits = fits && flush_all(self);
     for (struct bundle *bundle = self->first; bundle != NULL; bundle = bundle->next) {
-        fits = fits && bundle_flush(self, bundle);
         table_remove(&self->bundles, bundle->connection, 0);
     }
     self->first = NULL;
