@@ -94,7 +94,7 @@ struct meta_record {
     uint64_t epoch;
     uint64_t next_queue_id;
     uint64_t next_session_no;
-    bool clean; // written by a graceful stop
+    bool clean; // written by a graceful stop, and no item is in doubt since a crash before it
 };
 
 enum change_kind {

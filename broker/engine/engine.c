@@ -304,6 +304,19 @@ static void touch_all_leases(struct engine *self)
     }
 }
 
+// Since a crash, items that nobody has leased again may have been handed out before it. What a graceful stop stores must not end that
+// doubt: the next start begins as after a crash.
+static bool deliveries_are_in_doubt(const struct engine *self)
+{
+    for (size_t i = 0; self->queues_by_id.slots != NULL && i <= self->queues_by_id.mask; i++) {
+        const struct queue *queue = self->queues_by_id.slots[i].value;
+        if (queue != NULL && queue->record.cursor < queue->redelivered_below) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void engine_collect(struct engine *self, uint64_t now_ms, bool clean)
 {
     engine_advance(self, now_ms);
@@ -319,7 +332,7 @@ void engine_collect(struct engine *self, uint64_t now_ms, bool clean)
                                .epoch = self->epoch,
                                .next_queue_id = self->next_queue_id,
                                .next_session_no = self->next_session_no,
-                               .clean = clean};
+                               .clean = clean && !deliveries_are_in_doubt(self)};
     engine_record(self, &(struct change){.kind = CHANGE_META, .as.meta = &meta});
     self->waited = false;
     self->lazy = false;

@@ -32,7 +32,7 @@ struct model_item {
     bool put_delayed;
     uint32_t deliveries, failures;
     bool redelivered;
-    bool doubt; // was there when the broker crashed: may be flagged as redelivered
+    bool doubt; // was there when the broker started, after a crash then or before: may be flagged as redelivered
     bool gone;  // purged, expired or dropped while it was on lease
     uint64_t last_session, lease_epoch;
     // on lease
@@ -105,6 +105,7 @@ struct model_answer {
 };
 
 struct model {
+    bool has_crashed;
     struct engine_config config;
     struct dispatch_config limits;
     const struct engine *engine; // asked for nothing but the ids of new queues

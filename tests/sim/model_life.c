@@ -383,6 +383,7 @@ static void order_again(struct model *self)
 
 void model_restart(struct model *self, bool clean, uint64_t now_ms, uint64_t epoch)
 {
+    self->has_crashed = self->has_crashed || !clean;
     self->now_ms = now_ms;
     self->epoch = epoch;
     self->waiters_count = 0;
@@ -402,11 +403,9 @@ void model_restart(struct model *self, bool clean, uint64_t now_ms, uint64_t epo
         if (!item->used) {
             continue;
         }
-        item->doubt = item->doubt || !clean;
+        item->doubt = self->has_crashed; // a graceful stop does not end it
         if (!clean && item->state == MODEL_READY) {
             item->redelivered = true; // it may have been handed out, and nobody wrote it down
-        } else if (clean && item->deliveries == 0) {
-            item->redelivered = false; // from here on both answers are right
         }
         if (item->state == MODEL_LEASED) {
             model_use(self, item->last_session, model_queue_of(self, item->queue_id));

@@ -165,3 +165,20 @@ Test(restore, delayed_items_ahead_and_behind_the_cursor)
         cr_assert_eq(rig_get_one(&rig, queue, session, 10 + seq), seq == 2 ? 3 : seq > 2 ? (seq < 5 ? seq + 1 : 0) : seq);
     }
 }
+
+Test(restore, a_graceful_stop_does_not_end_the_doubt_of_a_crash)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 2);
+    rig_commit(&rig);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 1), 1u);
+    rig_restart(&rig, false);
+    rig_restart(&rig, true);
+    queue = rig_queue(&rig, "q");
+    session = rig_session(&rig, 2);
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, 1, 1, &grant), ENGINE_OK);
+    cr_assert(grant.items[0].seq == 1 && grant.items[0].redelivered);
+    engine_grant_clear(&grant);
+}
