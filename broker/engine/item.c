@@ -148,6 +148,7 @@ void item_return(struct engine *self, struct item *item, bool failed, uint64_t d
     if (item->seq < queue->record.gone_below) {
         queue_count_gone(queue, gone_kind_of(queue), 1);
         item_finish(self, item);
+        engine_wait_for_store(self); // it is no longer unfinished: a join may be answered
         return;
     }
     if (failed) {

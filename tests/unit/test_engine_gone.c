@@ -202,3 +202,17 @@ Test(gone, queues_are_listed_by_name)
     cr_assert_eq(queue->record.name_len, 3);
     cr_assert_null(engine_queue_after(rig.engine, rig_text("c/1")));
 }
+
+Test(gone, answers_wait_for_the_end_of_a_lease_below_the_mark)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 1);
+    get_many(queue, session, 1, 1);
+    engine_purge(rig.engine, rig.now_ms, queue);
+    rig_settle(&rig);
+    cr_assert_eq(queue_unfinished(queue), 1u);
+    engine_session_end(rig.engine, rig.now_ms, session, false);
+    cr_assert_eq(queue_unfinished(queue), 0u, "a join is answered now");
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+}
