@@ -149,6 +149,7 @@ static void give_items_back(struct service *self, uint64_t now_ms, const struct 
     const struct engine_token token = {end->session_no, engine_epoch(self->engine), item->seq, item->delivery};
     if (queue != NULL) {
         engine_requeue(self->engine, now_ms, queue, &token, &(struct engine_requeue){0});
+        self->serve_again = true;
     }
 }
 
@@ -187,6 +188,7 @@ static void finish_at_once(struct service *self, uint64_t now_ms, struct dispatc
             service_unreadable(self, now_ms, end->queue_id, item->seq, status);
         } else if (copy_bytes(self, body, &bodies[kept]) && copy_bytes(self, header, &headers[kept])) {
             engine_task_done(self->engine, now_ms, queue, &token, &gone);
+            self->serve_again = true;
             grant->items[kept++] = *item;
         }
     }
@@ -266,10 +268,16 @@ static void take_answer(struct service *self, uint64_t now_ms, struct dispatch_a
 void service_take_answers(struct service *self, uint64_t now_ms)
 {
     size_t count;
-    struct dispatch_answer *ends = dispatch_take_answers(self->dispatch, &count);
-    for (size_t i = 0; i < count; i++) {
-        take_answer(self, now_ms, &ends[i]);
-    }
+    do {
+        struct dispatch_answer *ends = dispatch_take_answers(self->dispatch, &count);
+        self->serve_again = false;
+        for (size_t i = 0; i < count; i++) {
+            take_answer(self, now_ms, &ends[i]);
+        }
+        if (self->serve_again) {
+            dispatch_run(self->dispatch, now_ms);
+        }
+    } while (self->serve_again);
 }
 
 // -------------------------------------------------------------------------------------------------------------------- frames

@@ -27,6 +27,7 @@ struct service {
     struct redrives redrives;
     struct log_limit damage_log;
     bool out_of_memory;
+    bool serve_again; // taking answers has changed queues: waiters are looked at once more
 };
 
 // One request as a handler sees it.

@@ -110,6 +110,21 @@ Test(request, cancel_ends_a_wait)
     cr_assert_eq(got->status, NQ_CANCELLED);
 }
 
+Test(request, a_join_ends_with_the_item_that_leaves_at_most_once)
+{
+    const struct nq_bytes body = bytes_of("a");
+    struct wire_request get = get_request(10, "q", 1, 1000);
+    get.as.get.at_most_once = true;
+    fixture_send(fixture, 2, &get, 1);
+    struct wire_request requests[] = {put_request(20, "q", 1, &body, 1), on_queue_request(21, WIRE_JOIN, "q")};
+    requests[1].as.on_queue.wait_ms = 1000;
+    fixture_send(fixture, 1, requests, 2);
+    const struct queue *queue = engine_queue_find(fixture->engine, to_engine_bytes(bytes_of("q")));
+    cr_assert_eq(dispatch_waiting(fixture->dispatch, queue).joins, 0, "all is done: it waits for nothing but the disk");
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 1, 21)->status, NQ_OK);
+}
+
 Test(request, at_most_once_is_done_as_it_leaves)
 {
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
