@@ -251,7 +251,8 @@ static void forget(struct tracker *self, struct request *request)
 
 void tracker_end(struct tracker *self, struct request *request, const struct outcome *outcome)
 {
-    if (request->stream != NULL && outcome->reply == NULL && outcome->status == NQ_OUTCOME_UNKNOWN) {
+    bool given_up = outcome->status == NQ_OUTCOME_UNKNOWN || outcome->status == NQ_UNREACHABLE;
+    if (request->stream != NULL && outcome->reply == NULL && given_up) { // a handle sends nothing of what stands behind it
         request->stream->failed = request->stream->failed || request->stream->stop_on_refusal;
         stream_in_doubt(self, request->stream);
     }
@@ -434,9 +435,6 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
     while (request != NULL && at_ms <= now_ms) {
         bool unknown = request_was_sent(request) && changes_something(request->wire.op);
         struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : NQ_UNREACHABLE, .now_ms = now_ms};
-        if (request->stream != NULL && !unknown) {
-            stream_in_doubt(self, request->stream);
-        }
         tracker_end(self, request, &outcome);
         request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);
     }

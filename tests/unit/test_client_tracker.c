@@ -354,3 +354,21 @@ Test(stream, of_a_producer_ends_all_runs_behind_a_refusal)
     cr_assert_eq(t.count, 0);
     tracker_fini(&t);
 }
+
+Test(stream, of_a_producer_sends_nothing_behind_a_run_that_was_given_up)
+{
+    struct tracker t;
+    struct end a, b;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, true);
+    add_put(&t, &s, 5, 0, &a, 0);
+    add_put(&t, &s, 5, 0, &b, 50);
+    tracker_run(&t, 100, 0, 100);
+    cr_assert_eq(a.status, NQ_UNREACHABLE);
+    cr_assert_eq(t.unsent.count, 0, "items behind one that is not stored would be stored");
+    tracker_run(&t, 101, 101, 100);
+    cr_assert_eq(b.count, 1);
+    cr_assert_eq(b.status, NQ_OUT_OF_SEQUENCE);
+    tracker_fini(&t);
+}
