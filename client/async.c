@@ -215,6 +215,7 @@ enum nq_status nq_cancel(struct nq_client *client, uint64_t request_id)
         tracker_end(&client->tracker, request, &outcome);
     } else {
         struct request *cancel = cancel_request(request_id);
+        request->cancelled = true;
         if (cancel == NULL) {
             return client_fail(client, NQ_NO_MEMORY, "cancel: out of memory");
         }

@@ -217,6 +217,18 @@ static bool all_held(const struct stream *self)
     return true;
 }
 
+static void end_cancelled(struct tracker *tracker, struct stream *self, uint64_t now_ms)
+{
+    struct request *next = NULL;
+    for (struct request *r = self->first; r != NULL; r = next) {
+        next = r->stream_next;
+        if (r->cancelled) {
+            struct outcome outcome = {.status = NQ_CANCELLED, .now_ms = now_ms};
+            tracker_end(tracker, r, &outcome);
+        }
+    }
+}
+
 void stream_run(struct tracker *tracker, struct stream *self, uint64_t now_ms)
 {
     if (self->in_order || !all_held(self)) {
@@ -229,6 +241,7 @@ void stream_run(struct tracker *tracker, struct stream *self, uint64_t now_ms)
         }
         return;
     }
+    end_cancelled(tracker, self, now_ms);
     if (self->first != NULL && self->retry_at_ms > now_ms) {
         return;
     }

@@ -322,7 +322,7 @@ static bool is_safe_to_repeat(enum wire_op op)
 static enum nq_status after_reconnect(const struct request *request, enum tracker_session session)
 {
     enum wire_op op = request->wire.op;
-    if (request->abandoned || op == WIRE_CANCEL || op == WIRE_RENEW) {
+    if (request->abandoned || op == WIRE_RENEW) {
         return NQ_CANCELLED;
     }
     if (!is_safe_to_repeat(op)) {

@@ -32,6 +32,7 @@ struct request {
     struct wire_request wire; // what it points at is kept by the owner, or in `memory`
     enum request_state state;
     bool resent;          // may have reached the broker more than once
+    bool cancelled;       // its CANCEL is under way: a put is not sent once more after a refusal
     bool abandoned;       // nobody waits any more; a get whose items go straight back
     bool background;      // nobody is inside the library waiting for it
     bool unsettled;       // inside tracker_reconnected

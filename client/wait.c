@@ -92,6 +92,7 @@ static void interrupt_call(struct nq_client *client, struct request *request, st
     bool sent = request_was_sent(request);
     struct request *cancel =
         sent && (op == WIRE_PUT || op == WIRE_GET || op == WIRE_JOIN) ? cancel_request(request->wire.id) : NULL;
+    request->cancelled = true;
     if (cancel != NULL) {
         tracker_add(&client->tracker, cancel, client->now_ms);
     }

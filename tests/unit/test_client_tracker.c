@@ -372,3 +372,39 @@ Test(stream, of_a_producer_sends_nothing_behind_a_run_that_was_given_up)
     cr_assert_eq(b.status, NQ_OUT_OF_SEQUENCE);
     tracker_fini(&t);
 }
+
+Test(tracker, a_cancel_goes_again_behind_what_it_cancels)
+{
+    struct tracker t;
+    struct end put, cancel;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    add_put(&t, &s, 1, NQ_WAIT_FOREVER, &put, 0);
+    add(&t, WIRE_CANCEL, &cancel, 1);
+    send_all(&t, 1);
+    tracker_reconnected(&t, TRACKER_RESUMED, 2);
+    cr_assert_eq(t.unsent.count, 2);
+    cr_assert_eq(t.unsent.first->wire.op, WIRE_PUT);
+    cr_assert_eq(t.unsent.last->wire.op, WIRE_CANCEL);
+    tracker_fini(&t);
+}
+
+Test(stream, a_cancelled_put_is_not_tried_again_after_a_refusal)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *r = add_put(&t, &s, 4, NQ_WAIT_FOREVER, &e, 0);
+    uint64_t id = r->wire.id;
+    send_all(&t, 0);
+    r->cancelled = true;
+    reply_put(&t, id, NQ_BUSY, 1, 1, 1);
+    tracker_run(&t, 10000, 10000, 1000);
+    cr_assert_eq(e.status, NQ_CANCELLED);
+    cr_assert_eq(e.accepted, 1);
+    cr_assert_eq(t.count, 0);
+    tracker_fini(&t);
+}
