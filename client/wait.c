@@ -97,6 +97,7 @@ static void interrupt_call(struct nq_client *client, struct request *request, st
         tracker_add(&client->tracker, cancel, client->now_ms);
     }
     if (!sent || has_no_effect(op)) {
+        call->accepted = request->accepted; // of a put that was refused in part and waits to be sent again
         tracker_drop(&client->tracker, request, client->now_ms);
         client_send(client);
         call->ended = true;
