@@ -129,18 +129,24 @@ static void batch_recycle(struct batch *batch)
     self->spare = batch;
 }
 
+// Of batches that were under way together any may be answered first. What counts is the first item that is not stored, and how far
+// those reach whose outcome nobody knows.
 static void fail(struct nq_producer *self, enum nq_status status, uint64_t index, uint64_t unknown, const struct wire_reply *reply)
 {
     struct nq_producer_failure *failure = &self->failure;
-    bool is_unknown = status == NQ_OUTCOME_UNKNOWN;
-    if (failure->status == NQ_OK) {
-        *failure = (struct nq_producer_failure){
-            .status = status, .failed_index = index, .outcome_unknown = is_unknown, .unknown_count = is_unknown ? unknown : 0};
+    bool is_first = failure->status == NQ_OK || index < failure->failed_index;
+    uint64_t unknown_end = failure->outcome_unknown ? failure->failed_index + failure->unknown_count : 0;
+    if (status == NQ_OUTCOME_UNKNOWN && index + unknown > unknown_end) {
+        unknown_end = index + unknown;
+    }
+    if (is_first) {
+        failure->status = status;
+        failure->failed_index = index;
         (void)client_fail_on(self->client, status, "put to", self->queue, reply);
         (void)snprintf(failure->text, sizeof failure->text, "%s", self->client->error);
-    } else if (is_unknown && failure->outcome_unknown && index + unknown > failure->failed_index + failure->unknown_count) {
-        failure->unknown_count = index + unknown - failure->failed_index;
     }
+    failure->outcome_unknown = unknown_end > failure->failed_index;
+    failure->unknown_count = failure->outcome_unknown ? unknown_end - failure->failed_index : 0;
 }
 
 static void send_gathered(struct nq_producer *self);
