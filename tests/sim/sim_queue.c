@@ -1,11 +1,10 @@
 // A seeded random simulation of engine, dispatch and memory store against the model. A seed that fails replays exactly:
 //     sim_queue --seed 17 [--steps N] [--verbose] [--trace]
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "seeds.h"
 #include "sim.h"
 
 static struct sim *current;
@@ -23,70 +22,37 @@ _Noreturn void model_fail(const char *format, ...)
     exit(1);
 }
 
-static void run_seed(uint64_t seed, uint64_t steps, bool verbose)
+static void run_seed(uint64_t seed, const struct seeds_options *options)
 {
     current_seed = seed;
+    current->trace = options->trace;
     sim_start(current, seed);
-    while (current->step < steps) {
+    while (current->step < options->steps) {
         sim_step(current);
     }
     uint64_t answers = current->answers;
     uint64_t restarts = current->restarts;
     sim_end(current);
-    if (verbose) {
-        printf("seed %llu: %llu steps, %llu answers, %llu restarts\n", (unsigned long long)seed, (unsigned long long)steps,
+    if (options->verbose) {
+        printf("seed %llu: %llu steps, %llu answers, %llu restarts\n", (unsigned long long)seed, (unsigned long long)options->steps,
                (unsigned long long)answers, (unsigned long long)restarts);
     }
 }
 
+static void summary(const struct seeds_options *options)
+{
+    printf("%llu seeds from %llu, %llu steps each: no difference to the model\n", (unsigned long long)options->seeds,
+           (unsigned long long)options->from, (unsigned long long)options->steps);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'n'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"steps", required_argument, NULL, 't'},
-                                            {"verbose", no_argument, NULL, 'v'},
-                                            {"trace", no_argument, NULL, 'd'},
-                                            {NULL, 0, NULL, 0}};
-    uint64_t from = 1;
-    uint64_t seeds = 1;
-    uint64_t steps = 2000;
-    bool verbose = false;
-    bool trace = false;
-    for (int option = getopt_long(argc, argv, "", options, NULL); option != -1;
-         option = getopt_long(argc, argv, "", options, NULL)) {
-        switch (option) {
-        case 's':
-        case 'f':
-            from = strtoull(optarg, NULL, 10);
-            break;
-        case 'n':
-            seeds = strtoull(optarg, NULL, 10);
-            break;
-        case 't':
-            steps = strtoull(optarg, NULL, 10);
-            break;
-        case 'v':
-            verbose = true;
-            break;
-        case 'd':
-            trace = true;
-            break;
-        default:
-            fprintf(stderr, "usage: sim_queue [--seed N | --from N --seeds N] [--steps N] [--verbose] [--trace]\n");
-            return 64;
-        }
-    }
+    static const struct seeds_program program = {.name = "sim_queue", .steps = 2000, .run = run_seed, .summary = summary};
     current = calloc(1, sizeof(*current));
     if (current == NULL) {
         return 69;
     }
-    current->trace = trace;
-    for (uint64_t seed = from; seed < from + seeds; seed++) {
-        run_seed(seed, steps, verbose);
-    }
-    printf("%llu seeds from %llu, %llu steps each: no difference to the model\n", (unsigned long long)seeds,
-           (unsigned long long)from, (unsigned long long)steps);
+    int exit_code = seeds_main(&program, argc, argv);
     free(current);
-    return 0;
+    return exit_code;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "seeded.h"
 #include "sim.h"
 
 static const char *const names[] = {"a", "b", "c", "x", "y"};
@@ -9,11 +10,7 @@ enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
 uint64_t sim_random(struct sim *self, uint64_t below)
 {
-    self->random += 0x9E3779B97F4A7C15ull;
-    uint64_t value = self->random;
-    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ull;
-    value = (value ^ (value >> 27)) * 0x94D049BB133111EBull;
-    return (value ^ (value >> 31)) % below;
+    return random_below(&self->random, below);
 }
 
 bool sim_chance(struct sim *self, uint64_t percent)
