@@ -1,0 +1,49 @@
+// What is known of every item from what clients asked and were told, and from what left the broker; and what must hold of it.
+// It knows no rule of the engine: an item that was accepted is there until it is done, and so on.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+enum { ORACLE_QUEUES = 8, ORACLE_ITEMS = 16384 };
+
+struct oracle_queue {
+    char name[16];
+    bool unbounded_moves; // dead letters come in whatever its bounds
+    bool lossy;           // items may vanish by themselves: ttl, failures without a dead-letter queue
+    bool bound_changes;   // its bound may have been lowered below what it holds
+};
+
+void oracle_begin(const struct oracle_queue *queues, size_t count);
+void oracle_end(void); // nothing more will happen: what was accepted and not done must have been drained
+
+size_t oracle_items(void);
+unsigned oracle_queue_index(const char *name, size_t len); // ORACLE_QUEUES: none of ours
+bool oracle_may_exceed(const char *name, size_t len);
+
+// What clients do and are told.
+uint64_t oracle_put(unsigned client, unsigned queue, bool delayed);     // the number of a new item
+void oracle_put_told(uint64_t id, enum nq_status status, uint64_t seq); // seq 0: not told
+void oracle_got(uint64_t id, unsigned queue, uint64_t seq);
+void oracle_done_asked(uint64_t id);
+void oracle_done_told(uint64_t id, enum nq_status status);
+void oracle_drained(uint64_t id, unsigned queue, uint64_t seq);
+
+// What goes into the broker and comes out.
+void oracle_put_arrived(uint64_t id);
+void oracle_put_confirmed(uint64_t id);
+void oracle_queue_emptied(unsigned queue); // purged, deleted, shut down at once
+void oracle_done_confirmed(uint64_t queue_id, uint64_t seq, bool exact);
+uint64_t oracle_moment(void); // of what has been confirmed
+void oracle_joined(unsigned queue, uint64_t asked_at);
+
+struct oracle_grant {
+    uint64_t id, queue_id, seq, epoch, session, get_id;
+    uint32_t delivery;
+    bool redelivered, at_most_once;
+    uint64_t *last_fresh_seq; // of the connection, in this queue
+};
+void oracle_granted(const struct oracle_grant *grant);
+void oracle_turn_ended(void);

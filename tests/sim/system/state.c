@@ -1,0 +1,252 @@
+#include "state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatch.h"
+#include "engine.h"
+#include "list.h"
+#include "oracle.h"
+#include "queue.h"
+#include "world.h"
+
+enum { FIGURES = 7 };
+enum kind { KIND_QUEUE, KIND_COUNTERS, KIND_READY, KIND_LEASED, KIND_DELAYED, KIND_STREAM, KIND_SESSION };
+static const char *const kinds[] = {"queue (id next_seq ready delayed leased gone_below state)",
+                                    "counters (id puts dones failed purged dead_lettered dropped)",
+                                    "ready (queue seq)",
+                                    "leased (queue seq deliveries failures session get)",
+                                    "delayed (queue seq deliveries failures due by_put)",
+                                    "stream (queue id last_number last_seq)",
+                                    "session (no leases id)"};
+
+struct line {
+    uint64_t kind, figures[FIGURES];
+};
+
+struct state {
+    struct line *lines;
+    size_t count, capacity;
+};
+
+static struct {
+    struct engine *engine;
+    struct dispatch *dispatch;
+    struct state *durable;
+} current;
+
+// --------------------------------------------------------------------------------------------------------------------- taking
+
+static uint64_t *add(struct state *self, enum kind kind)
+{
+    if (self->count == self->capacity) {
+        self->capacity = self->capacity == 0 ? 64 : self->capacity * 2;
+        self->lines = realloc(self->lines, self->capacity * sizeof(*self->lines));
+        assert(self->lines != NULL);
+    }
+    struct line *line = &self->lines[self->count++];
+    *line = (struct line){.kind = kind};
+    return line->figures;
+}
+
+static void add_line(struct state *self, enum kind kind, const uint64_t *figures, size_t count)
+{
+    memcpy(add(self, kind), figures, count * sizeof(*figures));
+}
+
+static void add_items(struct state *self, const struct queue *queue)
+{
+    uint64_t id = queue->record.queue_id;
+    uint64_t seq = 1;
+    for (; engine_ready_seq(queue, seq, &seq); seq++) {
+        const uint64_t ready[] = {id, seq};
+        add_line(self, KIND_READY, ready, 2);
+    }
+    for (struct link *at = list_first(&queue->runs); at != NULL; at = list_next(&queue->runs, at)) {
+        const struct run *run = list_object(at, struct run, in_queue);
+        for (struct link *in = list_first(&run->items); in != NULL; in = list_next(&run->items, in)) {
+            const struct item *item = list_object(in, struct item, in_run);
+            const uint64_t leased[] = {id, item->seq, item->deliveries, item->failures, run->session->no, run->get_id};
+            add_line(self, KIND_LEASED, leased, 6);
+        }
+    }
+    for (struct link *at = list_first(&queue->delayed); at != NULL; at = list_next(&queue->delayed, at)) {
+        const struct item *item = list_object(at, struct item, in_queue);
+        const uint64_t delayed[] = {id, item->seq, item->deliveries, item->failures, item->due_ms, item->put_delayed};
+        add_line(self, KIND_DELAYED, delayed, 6);
+    }
+}
+
+static void add_queue(struct state *self, const struct queue *queue)
+{
+    struct queue_record record;
+    engine_queue_stats(queue, &record);
+    const uint64_t head[] = {record.queue_id, record.next_seq,   record.ready, record.delayed,
+                             record.leased,   record.gone_below, record.state};
+    const uint64_t counters[] = {record.queue_id, record.puts,          record.dones,  record.failed,
+                                 record.purged,   record.dead_lettered, record.dropped};
+    add_line(self, KIND_QUEUE, head, 7);
+    add_line(self, KIND_COUNTERS, counters, 7);
+    add_items(self, queue);
+    for (struct link *at = list_first(&queue->streams); at != NULL; at = list_next(&queue->streams, at)) {
+        const struct stream *stream = list_object(at, struct stream, in_queue);
+        const uint64_t figures[] = {record.queue_id, stream->id, stream->last_number, stream->last_seq};
+        add_line(self, KIND_STREAM, figures, 4);
+    }
+}
+
+// Those without leases are not stored: they lose nothing by starting anew.
+static void add_session(void *context, uint64_t session_no)
+{
+    uint64_t id;
+    if (engine_session_leases(current.engine, session_no) == 0) {
+        return;
+    }
+    memcpy(&id, engine_session_id(current.engine, session_no), sizeof(id));
+    const uint64_t figures[] = {session_no, engine_session_leases(current.engine, session_no), id};
+    add_line(context, KIND_SESSION, figures, 3);
+}
+
+static struct queue *next_queue(const struct queue *queue)
+{
+    struct engine_bytes after = {0, NULL};
+    if (queue != NULL) {
+        after = (struct engine_bytes){queue->record.name_len, (const uint8_t *)queue->record.name};
+    }
+    return engine_queue_after(current.engine, after);
+}
+
+struct state *state_take(void)
+{
+    struct state *self = calloc(1, sizeof(*self));
+    assert(self != NULL);
+    for (struct queue *queue = next_queue(NULL); queue != NULL; queue = next_queue(queue)) {
+        add_queue(self, queue);
+    }
+    engine_sessions_each(current.engine, self, add_session);
+    return self;
+}
+
+void state_destroy(struct state **self_p)
+{
+    if (*self_p != NULL) {
+        free((*self_p)->lines);
+        free(*self_p);
+        *self_p = NULL;
+    }
+}
+
+void state_is_durable(struct state **self_p)
+{
+    state_destroy(&current.durable);
+    current.durable = *self_p;
+    *self_p = NULL;
+}
+
+// ------------------------------------------------------------------------------------------------------------------ comparing
+
+static int compare_lines(const void *a, const void *b)
+{
+    const struct line *left = a;
+    const struct line *right = b;
+    if (left->kind != right->kind) {
+        return left->kind < right->kind ? -1 : 1;
+    }
+    for (size_t i = 0; i < FIGURES; i++) {
+        if (left->figures[i] != right->figures[i]) {
+            return left->figures[i] < right->figures[i] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+_Noreturn static void differ(const char *what, const struct line *line)
+{
+    char text[256] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < FIGURES; i++) {
+        len += (size_t)snprintf(text + len, sizeof(text) - len, " %llu", (unsigned long long)line->figures[i]);
+    }
+    world_fail("the restart %s: %s%s", what, kinds[line->kind], text);
+}
+
+static void check_equal(struct state *stored, struct state *found)
+{
+    qsort(stored->lines, stored->count, sizeof(struct line), compare_lines);
+    qsort(found->lines, found->count, sizeof(struct line), compare_lines);
+    size_t i = 0;
+    size_t j = 0;
+    while (i < stored->count || j < found->count) {
+        int order = i == stored->count ? 1 : j == found->count ? -1 : compare_lines(&stored->lines[i], &found->lines[j]);
+        if (order < 0) {
+            differ("has lost", &stored->lines[i]);
+        }
+        if (order > 0) {
+            differ("has made up", &found->lines[j]);
+        }
+        i++;
+        j++;
+    }
+}
+
+// The linker puts this in front of the real one: here the front end has just restored its engine.
+struct dispatch *__real_dispatch_create(struct engine *engine, const struct dispatch_config *config);
+struct dispatch *__wrap_dispatch_create(struct engine *engine, const struct dispatch_config *config);
+
+struct dispatch *__wrap_dispatch_create(struct engine *engine, const struct dispatch_config *config)
+{
+    current.engine = engine;
+    current.dispatch = __real_dispatch_create(engine, config);
+    if (current.durable != NULL) {
+        struct state *found = state_take();
+        check_equal(current.durable, found);
+        state_destroy(&found);
+    }
+    return current.dispatch;
+}
+
+void state_begin(void)
+{
+    current.engine = NULL;
+    current.dispatch = NULL;
+}
+
+void state_end(void)
+{
+    state_destroy(&current.durable);
+}
+
+// ----------------------------------------------------------------------------------------------------------------- every turn
+
+static void check_queue(const struct queue *queue)
+{
+    struct dispatch_counts waiting = dispatch_waiting(current.dispatch, queue);
+    const char *name = queue->record.name;
+    int len = queue->record.name_len;
+    uint64_t held = queue_fresh(queue) + queue->put_delayed;
+    uint64_t room = queue->record.maxsize;
+    if (waiting.gets > 0 && queue_ready(queue) > 0) {
+        world_fail("queue %.*s: %llu items are ready while %u gets wait", len, name, (unsigned long long)queue_ready(queue),
+                   waiting.gets);
+    }
+    if (waiting.joins > 0 && queue_unfinished(queue) == 0) {
+        world_fail("queue %.*s: all is done while %u joins wait", len, name, waiting.joins);
+    }
+    // A run that wants all its items in or none may wait for more room than there is; when there is all of it, none may wait.
+    if (waiting.puts > 0 && queue->record.max_bytes == 0 && (room == 0 || queue_ready(queue) + queue->put_delayed == 0)) {
+        world_fail("queue %.*s: all is free while %u puts wait", len, name, waiting.puts);
+    }
+    if (room > 0 && held > room && !oracle_may_exceed(name, (size_t)len)) {
+        world_fail("queue %.*s holds %llu of %llu", len, name, (unsigned long long)held, (unsigned long long)room);
+    }
+}
+
+void state_check_turn(void)
+{
+    for (struct queue *queue = next_queue(NULL); queue != NULL; queue = next_queue(queue)) {
+        check_queue(queue);
+    }
+    oracle_turn_ended();
+}

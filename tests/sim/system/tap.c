@@ -1,0 +1,328 @@
+#include "tap.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "body.h"
+#include "disk.h"
+#include "net.h"
+#include "oracle.h"
+#include "table.h"
+#include "wire.h"
+#include "world.h"
+
+enum { SESSIONS_MAX = 1024, LINK_SESSION = 1 << 20 };
+
+// A request that has come in, perhaps several times.
+struct asked {
+    struct asked *next; // of all
+    enum wire_op op;
+    uint32_t came, answered;
+    unsigned queue;
+    uint64_t asked_at; // of a join
+    bool at_most_once, empties;
+    uint64_t queue_id; // of tokens
+    uint64_t *numbers; // items of a put, seqs of tokens
+    size_t count;
+};
+
+// Where the fresh items of one queue have come to on one link.
+struct progress {
+    struct progress *next;
+    uint64_t last_seq;
+};
+
+static struct {
+    struct nq_arena *arena;
+    struct table requests; // (session, id)
+    struct table progress; // (link, queue id)
+    struct asked *all;
+    struct progress *all_progress;
+    uint8_t sessions[SESSIONS_MAX][NQ_SESSION_ID_BYTES];
+    unsigned sessions_count;
+    uint64_t requests_count, replies_count;
+} tap;
+
+// ------------------------------------------------------------------------------------------------------------------- requests
+
+static unsigned session_of(const uint8_t *id)
+{
+    for (unsigned i = 0; i < tap.sessions_count; i++) {
+        if (memcmp(tap.sessions[i], id, NQ_SESSION_ID_BYTES) == 0) {
+            return i + 1;
+        }
+    }
+    assert(tap.sessions_count < SESSIONS_MAX);
+    memcpy(tap.sessions[tap.sessions_count++], id, NQ_SESSION_ID_BYTES);
+    return tap.sessions_count;
+}
+
+// Requests on a link without a session are known by the link.
+static uint64_t session_key(const struct link *link)
+{
+    return link->session != 0 ? link->session : LINK_SESSION + link->number;
+}
+
+static void keep_numbers(struct asked *asked, const uint64_t *numbers, size_t count)
+{
+    asked->numbers = malloc((count + 1) * sizeof(*numbers));
+    assert(asked->numbers != NULL);
+    if (count > 0) {
+        memcpy(asked->numbers, numbers, count * sizeof(*numbers));
+    }
+    asked->count = count;
+}
+
+static void take_put(struct asked *asked, const struct wire_put *put)
+{
+    uint64_t *ids = nq_arena_alloc(tap.arena, (put->count + 1) * sizeof(*ids));
+    for (size_t i = 0; i < put->count; i++) {
+        ids[i] = body_id(put->bodies[i].data, put->bodies[i].len);
+        world_trace("  puts item %llu", (unsigned long long)ids[i]);
+        oracle_put_arrived(ids[i]);
+    }
+    if (asked->came > 0 && (asked->count != put->count || memcmp(asked->numbers, ids, put->count * sizeof(*ids)) != 0)) {
+        world_fail("the number of one put is used for another");
+    }
+    if (asked->came == 0) {
+        keep_numbers(asked, ids, put->count);
+    }
+}
+
+static void take_detail(struct asked *asked, const struct wire_request *request)
+{
+    const struct wire_on_queue *on_queue = &request->as.on_queue;
+    switch (request->op) {
+    case WIRE_PUT:
+        take_put(asked, &request->as.put);
+        break;
+    case WIRE_GET:
+        asked->at_most_once = request->as.get.at_most_once;
+        break;
+    case WIRE_TASK_DONE:
+        if (asked->came == 0) {
+            asked->queue_id = request->as.tokens.queue_id;
+            keep_numbers(asked, request->as.tokens.seqs, request->as.tokens.count);
+        }
+        break;
+    case WIRE_JOIN:
+        asked->queue = oracle_queue_index((const char *)on_queue->queue.data, on_queue->queue.len);
+        asked->asked_at = asked->came == 0 ? oracle_moment() : asked->asked_at;
+        break;
+    case WIRE_SHUTDOWN:
+    case WIRE_PURGE:
+    case WIRE_DELETE:
+        if (request->op != WIRE_SHUTDOWN || on_queue->immediate) {
+            oracle_queue_emptied(oracle_queue_index((const char *)on_queue->queue.data, on_queue->queue.len));
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+// The gets that it names are asked for once more.
+static void take_hello(struct link *link, const struct wire_hello *hello)
+{
+    link->session = session_of(hello->session_id.data);
+    for (size_t i = 0; i < hello->waiting_gets_count; i++) {
+        struct asked *asked = table_find(&tap.requests, session_key(link), hello->waiting_gets[i]);
+        if (asked != NULL) {
+            asked->came++;
+        }
+    }
+}
+
+static void take_request(struct link *link, const struct wire_request *request)
+{
+    if (request->op == WIRE_HELLO) {
+        take_hello(link, &request->as.hello);
+    }
+    struct asked *asked = table_find(&tap.requests, session_key(link), request->id);
+    if (asked == NULL) {
+        asked = calloc(1, sizeof(*asked));
+        assert(asked != NULL);
+        asked->op = request->op;
+        asked->next = tap.all;
+        tap.all = asked;
+        table_insert(&tap.requests, session_key(link), request->id, asked);
+    }
+    if (asked->op != request->op) {
+        world_fail("request number %llu is used twice", (unsigned long long)request->id);
+    }
+    take_detail(asked, request);
+    asked->came++;
+    tap.requests_count++;
+    world_trace("link %llu: request %llu, operation %d", (unsigned long long)link->number, (unsigned long long)request->id,
+                (int)request->op);
+}
+
+void tap_request(struct link *link, const void *data, size_t len)
+{
+    static const struct wire_decode_limits limits = {.body_bytes = NQ_BODY_BYTES_DEFAULT,
+                                                     .headers_bytes = NQ_HEADERS_BYTES_DEFAULT};
+    struct wire_request_frame frame;
+    nq_arena_reset(tap.arena);
+    if (wire_decode_requests(tap.arena, data, len, &limits, &frame) != NQ_OK) {
+        world_fail("a client sends what is no frame");
+    }
+    for (size_t i = 0; i < frame.count; i++) {
+        take_request(link, &frame.requests[i]);
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------------------- replies
+
+static void check_put(const struct asked *asked, const struct wire_put_reply *put)
+{
+    if (put->accepted > asked->count) {
+        world_fail("%llu items of a put of %zu are accepted", (unsigned long long)put->accepted, asked->count);
+    }
+    for (size_t i = 0; i < put->accepted; i++) {
+        oracle_put_confirmed(asked->numbers[i]);
+    }
+}
+
+static uint64_t *progress_of(const struct link *link, uint64_t queue_id)
+{
+    struct progress *progress = table_find(&tap.progress, link->number, queue_id);
+    if (progress == NULL) {
+        progress = calloc(1, sizeof(*progress));
+        assert(progress != NULL);
+        progress->next = tap.all_progress;
+        tap.all_progress = progress;
+        table_insert(&tap.progress, link->number, queue_id, progress);
+    }
+    return &progress->last_seq;
+}
+
+static void check_get(const struct link *link, const struct asked *asked, uint64_t get_id, const struct wire_get_reply *get)
+{
+    if (get->count == 0) {
+        world_fail("an answer to a get without items");
+    }
+    for (size_t i = 0; i < get->count; i++) {
+        const struct oracle_grant grant = {.id = body_id(get->bodies[i].data, get->bodies[i].len),
+                                           .queue_id = get->queue_id,
+                                           .seq = get->seqs[i],
+                                           .epoch = get->epoch,
+                                           .session = session_key(link),
+                                           .get_id = get_id,
+                                           .delivery = get->deliveries == NULL ? 1 : get->deliveries[i],
+                                           .redelivered = get->redelivered != NULL && get->redelivered[i],
+                                           .at_most_once = asked->at_most_once,
+                                           .last_fresh_seq = progress_of(link, get->queue_id)};
+        oracle_granted(&grant);
+    }
+}
+
+static void check_done(const struct asked *asked, const struct wire_reply *reply)
+{
+    const struct wire_token_reply *tokens = &reply->as.tokens;
+    bool has_list = reply->result == WIRE_TASK_DONE && tokens->statuses != NULL;
+    bool exact = reply->result != WIRE_TASK_DONE || tokens->gone == 0;
+    for (size_t i = 0; i < asked->count; i++) {
+        enum nq_status status = has_list ? (enum nq_status)tokens->statuses[i] : reply->status;
+        if (status == NQ_OK) {
+            oracle_done_confirmed(asked->queue_id, asked->numbers[i], exact);
+        }
+    }
+}
+
+static void check_stat(const struct wire_queue_stats *stat)
+{
+    const struct queue_record *stored = disk_queue(stat->queue_id);
+    const char *name = (const char *)stat->name.data;
+    int len = (int)stat->name.len;
+    uint64_t left = stat->dones + stat->expired + stat->purged + stat->dead_lettered + stat->dropped + stat->quarantined;
+    if (stored == NULL || stored->puts < stat->puts || stored->dones < stat->dones || stored->purged < stat->purged) {
+        world_fail("queue %.*s: statistics leave before what they count is durable", len, name);
+    }
+    unsigned queue = oracle_queue_index(name, stat->name.len);
+    bool redriven = queue != ORACLE_QUEUES && oracle_may_exceed(name, stat->name.len); // items leave it that no counter names
+    bool adds_up = redriven ? stat->puts >= left + stat->unfinished : stat->puts == left + stat->unfinished;
+    if (stat->unfinished != stat->ready + stat->delayed + stat->leased || !adds_up) {
+        world_fail("queue %.*s: %llu put, %llu left it, %llu unfinished (%llu ready, %llu delayed, %llu leased)", len, name,
+                   (unsigned long long)stat->puts, (unsigned long long)left, (unsigned long long)stat->unfinished,
+                   (unsigned long long)stat->ready, (unsigned long long)stat->delayed, (unsigned long long)stat->leased);
+    }
+}
+
+static void check_reply(const struct link *link, const struct asked *asked, const struct wire_reply *reply)
+{
+    if (asked->op == WIRE_PUT && reply->result == WIRE_PUT) {
+        check_put(asked, &reply->as.put);
+    } else if (asked->op == WIRE_GET && reply->status == NQ_OK && reply->result == WIRE_GET) {
+        check_get(link, asked, reply->id, &reply->as.get);
+    } else if (asked->op == WIRE_TASK_DONE) {
+        check_done(asked, reply);
+    } else if (asked->op == WIRE_JOIN && reply->status == NQ_OK) {
+        oracle_joined(asked->queue, asked->asked_at);
+    } else if (reply->result == WIRE_STAT) {
+        check_stat(&reply->as.stat);
+    }
+    for (size_t i = 0; reply->result == WIRE_LIST && i < reply->as.list.count; i++) {
+        check_stat(&reply->as.list.queues[i]);
+    }
+}
+
+void tap_reply(struct link *link, const void *data, size_t len)
+{
+    struct wire_reply_frame frame;
+    nq_arena_reset(tap.arena);
+    if (wire_decode_replies(tap.arena, data, len, &frame) != NQ_OK) {
+        world_fail("the broker sends what is no frame");
+    }
+    for (size_t i = 0; i < frame.count; i++) {
+        const struct wire_reply *reply = &frame.replies[i];
+        struct asked *asked = table_find(&tap.requests, session_key(link), reply->id);
+        world_trace("link %llu: answer %llu, %s", (unsigned long long)link->number, (unsigned long long)reply->id,
+                    nq_status_name(reply->status));
+        if (asked == NULL || asked->answered == asked->came) {
+            world_fail("%s answer to request %llu on link %llu", asked == NULL ? "an" : "a second", (unsigned long long)reply->id,
+                       (unsigned long long)link->number);
+        }
+        asked->answered++;
+        tap.replies_count++;
+        check_reply(link, asked, reply);
+    }
+}
+
+// ----------------------------------------------------------------------------------------------------------------- life-cycle
+
+uint64_t tap_requests(void)
+{
+    return tap.requests_count;
+}
+
+uint64_t tap_replies(void)
+{
+    return tap.replies_count;
+}
+
+void tap_begin(void)
+{
+    struct nq_arena *arena = tap.arena != NULL ? tap.arena : nq_arena_create((size_t)256 * 1024, 0);
+    assert(arena != NULL);
+    memset(&tap, 0, sizeof(tap));
+    tap.arena = arena;
+}
+
+void tap_end(void)
+{
+    while (tap.all != NULL) {
+        struct asked *asked = tap.all;
+        tap.all = asked->next;
+        free(asked->numbers);
+        free(asked);
+    }
+    while (tap.all_progress != NULL) {
+        struct progress *progress = tap.all_progress;
+        tap.all_progress = progress->next;
+        free(progress);
+    }
+    table_fini(&tap.requests);
+    table_fini(&tap.progress);
+    nq_arena_destroy(&tap.arena);
+}
