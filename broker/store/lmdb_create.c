@@ -16,7 +16,7 @@ static void path_of(char path[PATH_BYTES], const char *dir, const char *file)
     snprintf(path, PATH_BYTES, "%s/%s", dir, file);
 }
 
-static int sync_dir(const char *dir)
+int lmdb_sync_dir(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
@@ -33,7 +33,7 @@ static int install(const char *dir)
     char to[PATH_BYTES];
     path_of(from, dir, "data.mdb.new");
     path_of(to, dir, "data.mdb");
-    return rename(from, to) != 0 ? errno : sync_dir(dir);
+    return rename(from, to) != 0 ? errno : lmdb_sync_dir(dir);
 }
 
 static int put_text(MDB_txn *txn, MDB_dbi meta, const char *name, const void *data, size_t len)

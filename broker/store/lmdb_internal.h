@@ -52,6 +52,7 @@ enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t i
 extern const char *const lmdb_names[DB_COUNT];
 
 // lmdb_create.c: a data.mdb appears whole or not at all
+int lmdb_sync_dir(const char *dir); // 0 or an errno
 enum nq_status lmdb_create(const char *dir, const uint8_t id[16], struct store_error *error);
 enum nq_status lmdb_copy(MDB_env *env, const char *dir,
                          struct store_error *error); // without free pages; replaces one that is there

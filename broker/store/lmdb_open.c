@@ -297,6 +297,19 @@ static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct 
     return NQ_OK;
 }
 
+// The name of a new store's directory must be as durable as what will be in it. Whoever made one below a folder that we may not read
+// (a service manager, say) has seen to that.
+static enum nq_status create_in(const char *dir, const uint8_t *id, struct store_error *error)
+{
+    char parent[4096];
+    snprintf(parent, sizeof(parent), "%s/..", dir);
+    int rc = lmdb_sync_dir(parent);
+    if (rc != 0 && rc != EACCES && rc != EPERM) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, parent, rc);
+    }
+    return lmdb_create(dir, id, error);
+}
+
 static enum nq_status open_store(struct lmdb_store *self, const struct store_lmdb_options *options, struct store_error *error)
 {
     bool exists = false;
@@ -306,7 +319,7 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
         status = lmdb_check_file(options->dir, &exists, error);
     }
     if (status == NQ_OK && !exists) {
-        status = lmdb_create(options->dir, options->new_store_id, error);
+        status = create_in(options->dir, options->new_store_id, error);
     }
     if (status == NQ_OK) {
         status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);
