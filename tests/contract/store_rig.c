@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crc32c.h"
@@ -40,6 +41,11 @@ void rig_make_parent(char *path, size_t capacity)
     const char *folder = getenv("TMPDIR");
     snprintf(path, capacity, "%s/netqueue-store-XXXXXX", folder == NULL || folder[0] == '\0' ? "/tmp" : folder);
     must(mkdtemp(path) != NULL, "mkdtemp");
+}
+
+void rig_make_folder(const char *path)
+{
+    must(mkdir(path, 0700) == 0, path);
 }
 
 void rig_start_in(struct store_rig *self, enum store_kind kind, const char *parent, uint64_t reserve_bytes)
@@ -237,11 +243,16 @@ void rig_session(struct store_rig *self, uint64_t session_no)
     rig_add(self, change);
 }
 
+void rig_forget(struct store_rig *self)
+{
+    changes_clear(self->changes);
+    free_blocks(self);
+}
+
 enum nq_status rig_try_commit(struct store_rig *self, struct store_error *error)
 {
     enum nq_status status = store_commit(self->store, self->changes, error);
-    changes_clear(self->changes);
-    free_blocks(self);
+    rig_forget(self);
     return status;
 }
 

@@ -25,6 +25,7 @@ void rig_start_in(struct store_rig *self, enum store_kind kind, const char *pare
 void rig_reopen(struct store_rig *self);           // of a memory store: nothing
 void rig_end(struct store_rig *self);              // closes, and removes the directory
 void rig_make_parent(char *path, size_t capacity); // a new folder below TMPDIR, else /tmp
+void rig_make_folder(const char *path);
 void rig_remove_tree(const char *path);
 // Open the store in `dir` as it is, without syncs.
 enum nq_status rig_open_dir(enum store_kind kind, const char *dir, uint64_t reserve_bytes, struct store **out,
@@ -53,6 +54,7 @@ void rig_session(struct store_rig *self, uint64_t session_no);
 
 enum nq_status rig_try_commit(struct store_rig *self, struct store_error *error); // and begin the next one
 void rig_commit(struct store_rig *self);                                          // must be OK
+void rig_forget(struct store_rig *self);                                          // the commit that is being built
 
 // All that load and read tell, a record a line. To be freed.
 char *rig_state(struct store *store);
