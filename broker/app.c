@@ -28,7 +28,8 @@ static enum nq_status fail(struct frontend_error *error, enum nq_status status, 
 static enum nq_status open_store(const struct config *config, struct store **out, struct frontend_error *error)
 {
     uint8_t id[NQ_STORE_ID_BYTES];
-    if (!random_fill(id, sizeof(id))) {
+    uint8_t salt[8];
+    if (!random_fill(id, sizeof(id)) || !random_fill(salt, sizeof(salt))) {
         return fail(error, NQ_UNREACHABLE, "the system has no random numbers to give");
     }
     if (config->memory) {
@@ -39,7 +40,8 @@ static enum nq_status open_store(const struct config *config, struct store **out
                                                .sync = config->sync == CONFIG_SYNC_ALWAYS,
                                                .max_disk_bytes = config->max_disk,
                                                .reserve_bytes = config->disk_reserve / 4, // a file of its own, within the reserve
-                                               .new_store_id = id};
+                                               .new_store_id = id,
+                                               .new_salt = salt};
     struct store_error store_error = {0};
     enum nq_status status = store_disk_open(&options, out, &store_error);
     return status == NQ_OK ? NQ_OK : fail(error, status, store_error.text);

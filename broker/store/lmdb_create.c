@@ -43,7 +43,7 @@ static int put_text(MDB_txn *txn, MDB_dbi meta, const char *name, const void *da
     return mdb_put(txn, meta, &key, &value, 0);
 }
 
-static int write_tables(MDB_env *env, const uint8_t id[16])
+static int write_tables(MDB_env *env, const uint8_t id[16], const uint8_t *salt)
 {
     static const uint8_t version = STORE_FORMAT_VERSION;
     MDB_txn *txn;
@@ -61,6 +61,9 @@ static int write_tables(MDB_env *env, const uint8_t id[16])
     if (rc == 0) {
         rc = put_text(txn, db[DB_META], "id", id, 16);
     }
+    if (rc == 0 && salt != NULL) {
+        rc = put_text(txn, db[DB_META], "salt", salt, 8);
+    }
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -68,30 +71,40 @@ static int write_tables(MDB_env *env, const uint8_t id[16])
     return mdb_txn_commit(txn);
 }
 
-static int write_new(const char *path, const uint8_t id[16])
+// A data file by itself, that nobody else knows of.
+static int open_file(const char *path, MDB_env **out)
 {
-    MDB_env *env;
-    int rc = mdb_env_create(&env);
+    int rc = mdb_env_create(out);
     if (rc != 0) {
         return rc;
     }
-    mdb_env_set_maxdbs(env, DB_COUNT);
-    rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600); // the directory's own lock is held
-    if (rc == 0) {
-        rc = write_tables(env, id);
+    mdb_env_set_maxdbs(*out, DB_COUNT);
+    rc = mdb_env_open(*out, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600);
+    if (rc != 0) {
+        mdb_env_close(*out);
     }
-    mdb_env_close(env);
     return rc;
 }
 
-enum nq_status lmdb_create(const char *dir, const uint8_t id[16], struct store_error *error)
+static int write_new(const char *path, const uint8_t id[16], const uint8_t *salt)
+{
+    MDB_env *env;
+    int rc = open_file(path, &env);
+    if (rc == 0) {
+        rc = write_tables(env, id, salt);
+        mdb_env_close(env);
+    }
+    return rc;
+}
+
+enum nq_status lmdb_create(const char *dir, const uint8_t id[16], const uint8_t *salt, struct store_error *error)
 {
     char path[PATH_BYTES];
     char what[256];
     path_of(path, dir, "data.mdb.new");
     int rc = unlink(path) != 0 && errno != ENOENT ? errno : 0;
     if (rc == 0) {
-        rc = write_new(path, id);
+        rc = write_new(path, id, salt);
     }
     if (rc == 0) {
         rc = install(dir);
@@ -125,18 +138,55 @@ enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *erro
     }
     unlink(path);
     snprintf(what, sizeof(what), "cannot write the copy of the store in %.180s", dir);
-    return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
+    return lmdb_fail(error, lmdb_status(rc), what, rc);
 }
 
-enum nq_status store_lmdb_backup(struct store *store, const char *dir, struct store_error *error)
+static int write_id(MDB_env *env, const uint8_t id[16])
+{
+    MDB_txn *txn;
+    MDB_dbi meta;
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = mdb_dbi_open(txn, lmdb_names[DB_META], 0, &meta);
+    rc = rc == 0 ? put_text(txn, meta, "id", id, 16) : rc;
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+// A copy that lives on beside its original must not be taken for it: the tokens and streams of its clients are the other's.
+static enum nq_status set_id(const char *dir, const uint8_t id[16], struct store_error *error)
+{
+    char path[PATH_BYTES];
+    MDB_env *env;
+    path_of(path, dir, "data.mdb");
+    int rc = open_file(path, &env);
+    if (rc == 0) {
+        rc = write_id(env, id);
+        mdb_env_close(env);
+    }
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), path, rc);
+}
+
+enum nq_status store_lmdb_backup(struct store *store, const char *dir, const uint8_t new_store_id[16], struct store_error *error)
 {
     char what[256];
+    char path[PATH_BYTES];
     if (mkdir(dir, 0700) != 0) {
         snprintf(what, sizeof(what), "cannot create %.200s", dir);
         return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
     }
     enum nq_status status = lmdb_copy(lmdb_of(store)->env, dir, error);
+    if (status == NQ_OK) {
+        status = set_id(dir, new_store_id, error);
+    }
     if (status != NQ_OK) {
+        path_of(path, dir, "data.mdb");
+        unlink(path);
         rmdir(dir);
     }
     return status;

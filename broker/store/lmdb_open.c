@@ -203,6 +203,22 @@ static enum nq_status check_format(MDB_txn *txn, MDB_dbi meta, uint8_t id[16], s
     return NQ_OK;
 }
 
+uint64_t lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16])
+{
+    MDB_val key = text_key("salt");
+    MDB_val value;
+    MDB_txn *txn;
+    uint64_t salt;
+    memcpy(&salt, id, sizeof(salt)); // a store of before there was one
+    if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
+        if (mdb_get(txn, meta, &key, &value) == 0 && value.mv_size == sizeof(salt)) {
+            memcpy(&salt, value.mv_data, sizeof(salt));
+        }
+        mdb_txn_abort(txn);
+    }
+    return salt;
+}
+
 static enum nq_status open_table(MDB_txn *txn, enum lmdb_database db, MDB_dbi *out, struct store_error *error)
 {
     int rc = mdb_dbi_open(txn, lmdb_names[db], 0, out);
@@ -299,15 +315,15 @@ static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct 
 
 // The name of a new store's directory must be as durable as what will be in it. Whoever made one below a folder that we may not read
 // (a service manager, say) has seen to that.
-static enum nq_status create_in(const char *dir, const uint8_t *id, struct store_error *error)
+static enum nq_status create_in(const struct store_lmdb_options *options, struct store_error *error)
 {
     char parent[4096];
-    snprintf(parent, sizeof(parent), "%s/..", dir);
+    snprintf(parent, sizeof(parent), "%s/..", options->dir);
     int rc = lmdb_sync_dir(parent);
     if (rc != 0 && rc != EACCES && rc != EPERM) {
         return lmdb_fail(error, NQ_STORAGE_FAILED, parent, rc);
     }
-    return lmdb_create(dir, id, error);
+    return lmdb_create(options->dir, options->new_store_id, options->new_salt, error);
 }
 
 static enum nq_status open_store(struct lmdb_store *self, const struct store_lmdb_options *options, struct store_error *error)
@@ -319,7 +335,7 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
         status = lmdb_check_file(options->dir, &exists, error);
     }
     if (status == NQ_OK && !exists) {
-        status = create_in(options->dir, options->new_store_id, error);
+        status = create_in(options, error);
     }
     if (status == NQ_OK) {
         status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);

@@ -132,14 +132,13 @@ static uint64_t journal_file_bytes(struct disk_store *self)
 static enum nq_status open_journal(struct disk_store *self, bool sync, struct store_error *error)
 {
     uint8_t id[16];
-    uint64_t salt;
     uint64_t applied;
+    struct lmdb_store *lmdb = lmdb_of(self->lmdb);
     store_id(self->lmdb, id);
-    memcpy(&salt, id, sizeof(salt));
     enum nq_status status = lmdb_journaled(self->lmdb, &applied, error);
     if (status == NQ_OK) {
-        status = journal_open(lmdb_of(self->lmdb)->dir_fd, journal_file_bytes(self), sync, salt, applied, replay, self,
-                              &self->journal, error);
+        status = journal_open(lmdb->dir_fd, journal_file_bytes(self), sync, lmdb_salt(lmdb->env, lmdb->db[DB_META], id), applied,
+                              replay, self, &self->journal, error);
     }
     if (status == NQ_OK && journal_last(self->journal) > applied) {
         status = disk_write_overlay(self->lmdb, self->active, journal_last(self->journal), error);

@@ -8,6 +8,9 @@ struct store_lmdb_options {
     uint64_t max_disk_bytes;     // 0: no limit of our own
     uint64_t reserve_bytes;      // size of the preallocated reserve file; 0: none
     const uint8_t *new_store_id; // 16 random bytes, used when the store is created
+    // 8 random bytes, likewise; NULL: some of the id's. They mark the groups of the journal. Clients know the id: by it one could write
+    // a body that is taken for a group when it lies in a part of the journal that is used again.
+    const uint8_t *new_salt;
 };
 
 // Open or create.
@@ -17,6 +20,7 @@ struct store_lmdb_options {
 //         NO_MEMORY
 enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error);
 
-// Copy an open store, as of its last commit, into a new directory from which a broker can start.
-// Errors: STORAGE_FAILED (also when the directory exists).
-enum nq_status store_lmdb_backup(struct store *store, const char *dir, struct store_error *error);
+// Copy an open store, as of its last commit, into a new directory from which a broker can start. The copy is another store: its id is
+// `new_store_id`. From any thread; what is freed in the store meanwhile is used again only when it has ended.
+// Errors: STORAGE_FAILED (also when the directory exists), NO_SPACE. Nothing is left then.
+enum nq_status store_lmdb_backup(struct store *store, const char *dir, const uint8_t new_store_id[16], struct store_error *error);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "crc32c.h"
+#include "store_disk.h"
 #include "store_files.h"
 #include "store_rig.h"
 
@@ -242,4 +244,62 @@ Test(lmdb_files, reads_see_one_commit_while_another_thread_commits)
     }
     pthread_join(writer, NULL);
     rig_end(&rig);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- the journal
+
+// A group that its salt would make a good one, at every block of the journal that the body may come to lie on.
+static void forge_groups(uint8_t *body, size_t len, const uint8_t salt[8])
+{
+    enum { BLOCK = 4096, HEADER = 32, IN_FRONT = HEADER + 1 + 5 * 8 + 1 + 4 }; // what a group has in front of the first body
+    const uint64_t number = 1ull << 40;
+    for (size_t at = BLOCK - IN_FRONT; at + HEADER <= len; at += BLOCK) {
+        uint8_t *group = body + at;
+        memcpy(group, "NQJ1", 4);
+        memcpy(group + 8, salt, 8);
+        memcpy(group + 16, &number, 8);
+        memset(group + 24, 0, 8);
+        uint32_t crc = crc32c(0, group + 8, HEADER - 8);
+        memcpy(group + 4, &crc, 4);
+    }
+}
+
+// Whether a store starts after a client has put such a body.
+static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t forged[8])
+{
+    static uint8_t bytes[300000];
+    char parent[128];
+    char dir[160];
+    const struct engine_bytes body = {sizeof(bytes), bytes};
+    struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
+    enum nq_status status = NQ_OK;
+    rig_make_parent(parent, sizeof(parent));
+    snprintf(dir, sizeof(dir), "%s/store", parent);
+    const struct store_lmdb_options options = {
+        .dir = dir, .sync = true, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = salt};
+    forge_groups(bytes, sizeof(bytes), forged);
+    for (int start = 0; start < 3 && status == NQ_OK; start++) {
+        status = store_disk_open(&options, &rig.store, NULL);
+        if (status == NQ_OK && start == 0) {
+            rig_add(&rig,
+                    (struct change){.kind = CHANGE_PUT, .as.put = {.queue_id = 1, .first_seq = 1, .count = 1, .bodies = &body}});
+            rig_commit(&rig);
+        } else if (status == NQ_OK) { // in front of what is left of it
+            rig_put(&rig, (struct rig_put){1, 2 + (uint64_t)start, .count = 1, .body_len = 3});
+            rig_commit(&rig);
+        }
+        store_close(&rig.store);
+    }
+    changes_destroy(&rig.changes);
+    rig_remove_tree(parent);
+    return status;
+}
+
+Test(disk_files, no_body_is_taken_for_a_group_of_the_journal)
+{
+    static const uint8_t secret[8] = "secret!";
+    static const uint8_t of_the_id[8] = {'0', '1', '2', '3', '4', '5', '6', '7'};
+    cr_assert_eq(start_after_forgery(secret, of_the_id), NQ_OK, "clients know the id");
+    cr_assert_eq(start_after_forgery(secret, secret), NQ_DAMAGED, "the forgery is a good one");
+    cr_assert_eq(start_after_forgery(NULL, of_the_id), NQ_DAMAGED, "a store of before there was a salt");
 }

@@ -195,18 +195,22 @@ Test(lmdb_offline, backup_of_an_open_store_can_be_opened)
     struct store *copy = NULL;
     struct store_error error = {0};
     char dir[200];
+    static const uint8_t new_id[16] = "another store";
+    uint8_t id[16];
     start_filled(&rig);
     snprintf(dir, sizeof(dir), "%s/backup", rig.parent);
-    cr_assert_eq(store_lmdb_backup(rig.store, dir, &error), NQ_OK, "%s", error.text);
+    cr_assert_eq(store_lmdb_backup(rig.store, dir, new_id, &error), NQ_OK, "%s", error.text);
     rig_remove(&rig, 1, 1, 10); // later than the backup
     rig_commit(&rig);
     cr_assert_eq(rig_open_dir(STORE_LMDB, dir, 0, &copy, &error), NQ_OK, "%s", error.text);
     char *state = rig_state(copy);
+    store_id(copy, id);
+    cr_assert_arr_eq(id, new_id, sizeof(id));
     cr_assert_not_null(strstr(state, "\n1:1 accepted"));
     cr_assert_not_null(strstr(state, "\nitem 1:3 "));
     store_close(&copy);
     free(state);
-    cr_assert_eq(store_lmdb_backup(rig.store, dir, &error), NQ_STORAGE_FAILED, "it exists");
+    cr_assert_eq(store_lmdb_backup(rig.store, dir, new_id, &error), NQ_STORAGE_FAILED, "it exists");
     cr_assert_not_null(strstr(error.text, dir));
     rig_end(&rig);
 }
