@@ -195,9 +195,10 @@ int app_check(const struct config *config)
     enum nq_status status = store_lmdb_check(config->action_dir, stdout, &report, &error);
     if (status == NQ_OK || status == NQ_DAMAGED) {
         printf("%s: %" PRIu64 " queues, %" PRIu64 " items, %" PRIu64 " item records, %" PRIu64 " runs, %" PRIu64
-               " streams, %" PRIu64 " sessions, %" PRIu64 " bytes; %" PRIu64 " damaged, %" PRIu64 " misplaced\n",
+               " streams, %" PRIu64 " sessions, %" PRIu64 " groups of the journal, %" PRIu64 " bytes; %" PRIu64 " damaged, %" PRIu64
+               " misplaced\n",
                config->action_dir, report.queues, report.items, report.item_records, report.runs, report.streams, report.sessions,
-               report.bytes, report.damaged, report.misplaced);
+               report.groups, report.bytes, report.damaged, report.misplaced);
     } else {
         log_error("%s", error.text[0] != '\0' ? error.text : nq_status_text(status));
     }

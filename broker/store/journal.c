@@ -220,6 +220,9 @@ static enum nq_status map_and_read(struct journal *self, uint64_t above, journal
     struct stretch stretches[JOURNAL_FILES] = {{0}, {0}};
     enum nq_status status = NQ_OK;
     for (int i = 0; i < JOURNAL_FILES; i++) {
+        if (self->fd[i] < 0) {
+            continue;
+        }
         void *file = mmap(NULL, self->file_bytes[i] == 0 ? 1 : self->file_bytes[i], PROT_READ, MAP_SHARED, self->fd[i], 0);
         if (file == MAP_FAILED) {
             status = fail(error, NQ_STORAGE_FAILED, file_names[i], errno);
@@ -262,6 +265,34 @@ enum nq_status journal_open(int dir_fd, uint64_t file_bytes, bool sync, uint64_t
     *out = self;
     if (status != NQ_OK) {
         journal_close(out);
+    }
+    return status;
+}
+
+enum nq_status journal_inspect(int dir_fd, uint64_t salt, uint64_t above, journal_visit *visit, void *context,
+                               struct store_error *error)
+{
+    struct journal self = {.fd = {-1, -1}, .sync = true, .salt = salt};
+    enum nq_status status = NQ_OK;
+    for (int i = 0; i < JOURNAL_FILES && status == NQ_OK; i++) {
+        struct stat file;
+        self.fd[i] = openat(dir_fd, file_names[i], O_RDONLY | O_CLOEXEC);
+        if (self.fd[i] < 0 && errno == ENOENT) {
+            continue;
+        }
+        if (self.fd[i] < 0 || fstat(self.fd[i], &file) != 0) {
+            status = fail(error, NQ_STORAGE_FAILED, file_names[i], errno);
+            break;
+        }
+        self.file_bytes[i] = (uint64_t)file.st_size / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
+    }
+    if (status == NQ_OK) {
+        status = map_and_read(&self, above, visit, context, error);
+    }
+    for (int i = 0; i < JOURNAL_FILES; i++) {
+        if (self.fd[i] >= 0) {
+            close(self.fd[i]);
+        }
     }
     return status;
 }

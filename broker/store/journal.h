@@ -26,6 +26,11 @@ enum nq_status journal_open(int dir_fd, uint64_t file_bytes, bool sync, uint64_t
                             void *context, struct journal **out, struct store_error *error);
 void journal_close(struct journal **self_p);
 
+// Read the files as they are, changing nothing, and visit each group above `above`. Files that are not there hold none.
+// Errors: as journal_open.
+enum nq_status journal_inspect(int dir_fd, uint64_t salt, uint64_t above, journal_visit *visit, void *context,
+                               struct store_error *error);
+
 uint64_t journal_last(const struct journal *self);         // number of the last group
 bool journal_fits(const struct journal *self, size_t len); // into the file in use
 size_t journal_len_max(const struct journal *self);        // of a group

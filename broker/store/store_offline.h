@@ -6,6 +6,7 @@
 
 struct store_check_report {
     uint64_t queues, items, item_records, runs, streams, sessions;
+    uint64_t groups; // of the journal, not applied yet
     uint64_t bytes;
     uint64_t damaged;   // records whose checksum or form is wrong
     uint64_t misplaced; // counts and positions of queues that do not agree with what is stored

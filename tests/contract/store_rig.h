@@ -58,6 +58,7 @@ void rig_forget(struct store_rig *self);                                        
 
 // All that load and read tell, a record a line. To be freed.
 char *rig_state(struct store *store);
+char *rig_try_state(struct store *store); // NULL: the store could not be read
 char *rig_load(struct store *store);
 char *rig_items(struct store *store);
 bool rig_text_has(const char *text, const char *line); // a whole line

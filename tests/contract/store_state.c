@@ -89,11 +89,10 @@ static bool tell_damaged(void *context, const char *what)
     return true;
 }
 
-static void load(struct store *store, char **all, char **stored)
+static enum nq_status load(struct store *store, char **all, char **stored, struct store_error *error)
 {
     size_t all_len;
     size_t stored_len;
-    struct store_error error = {0};
     struct telling self = {.out = open_memstream(all, &all_len), .stored = open_memstream(stored, &stored_len)};
     const struct store_loader loader = {.context = &self,
                                         .meta = tell_meta,
@@ -104,17 +103,23 @@ static void load(struct store *store, char **all, char **stored)
                                         .stream = tell_stream,
                                         .stored = tell_stored,
                                         .damaged = tell_damaged};
-    enum nq_status status = store_load(store, &loader, &error);
+    enum nq_status status = store_load(store, &loader, error);
     fclose(self.out);
     fclose(self.stored);
-    cr_assert_eq(status, NQ_OK, "load: %s", error.text);
+    return status;
+}
+
+static void must_load(struct store *store, char **all, char **stored)
+{
+    struct store_error error = {0};
+    cr_assert_eq(load(store, all, stored, &error), NQ_OK, "load: %s", error.text);
 }
 
 char *rig_load(struct store *store)
 {
     char *all;
     char *stored;
-    load(store, &all, &stored);
+    must_load(store, &all, &stored);
     free(stored);
     return all;
 }
@@ -123,7 +128,7 @@ char *rig_stored(struct store *store)
 {
     char *all;
     char *stored;
-    load(store, &all, &stored);
+    must_load(store, &all, &stored);
     free(all);
     return stored;
 }
@@ -139,13 +144,12 @@ static void tell_stored_item(FILE *out, uint64_t queue_id, enum nq_status status
             crc32c(0, item->headers.data, item->headers.len), item->body.len, crc32c(0, item->body.data, item->body.len));
 }
 
-char *rig_items(struct store *store)
+static enum nq_status read_items(struct store *store, char **text)
 {
-    char *text;
     size_t len;
-    FILE *out = open_memstream(&text, &len);
-    cr_assert_eq(store_read_begin(store, NULL), NQ_OK);
-    for (uint64_t queue_id = 0; queue_id < RIG_QUEUES; queue_id++) {
+    FILE *out = open_memstream(text, &len);
+    enum nq_status ended = store_read_begin(store, NULL);
+    for (uint64_t queue_id = 0; queue_id < RIG_QUEUES && ended == NQ_OK; queue_id++) {
         uint64_t next = 0;
         struct store_item item;
         enum nq_status status = store_read_next(store, queue_id, next, UINT64_MAX, &item);
@@ -153,10 +157,34 @@ char *rig_items(struct store *store)
             tell_stored_item(out, queue_id, status, &item);
             next = item.seq + 1;
         }
-        cr_assert_eq(status, NQ_EMPTY, "read_next: %s", nq_status_name(status));
+        ended = status == NQ_EMPTY ? NQ_OK : status;
     }
     store_read_end(store);
     fclose(out);
+    return ended;
+}
+
+char *rig_items(struct store *store)
+{
+    char *text;
+    enum nq_status status = read_items(store, &text);
+    cr_assert_eq(status, NQ_OK, "reading items: %s", nq_status_name(status));
+    return text;
+}
+
+char *rig_try_state(struct store *store)
+{
+    char *records = NULL;
+    char *stored = NULL;
+    char *items = NULL;
+    char *text = NULL;
+    bool ok = load(store, &records, &stored, NULL) == NQ_OK && read_items(store, &items) == NQ_OK;
+    if (ok && asprintf(&text, "%s%s", records, items) < 0) {
+        text = NULL;
+    }
+    free(records);
+    free(stored);
+    free(items);
     return text;
 }
 
