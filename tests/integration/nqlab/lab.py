@@ -144,15 +144,20 @@ class Broker:
         listen = self.endpoint or ("tcp://127.0.0.1:*" if self.memory else "tcp://127.0.0.1:%d" % quiet_port(random.SystemRandom()))
         return self.prefix + [self.lab.bin("netqueue-broker"), "--listen", listen, "--endpoint-file", self.endpoint_file] + where + self.flags + list(flags)
 
-    def start(self, *flags, timeout=20):
-        """Start and wait until it serves. Returns how long that took, in seconds."""
+    def try_start(self, *flags, env=None, timeout=20):
+        """Start and wait until it serves or has ended. True: it serves."""
         if os.path.exists(self.endpoint_file):
             os.unlink(self.endpoint_file)
-        before = time.monotonic()
-        self.program = Program(self.lab, self.command(*flags))
+        self.program = Program(self.lab, self.command(*flags), env=env)
         self.log_paths += [self.program.out_path, self.program.err_path]
         self.starts += 1
         until(lambda: self._served() or not self.program.running(), timeout * self.lab.slow, lambda: "broker serves; its log:\n" + self.log_tail())
+        return self._served()
+
+    def start(self, *flags, timeout=20):
+        """Start and wait until it serves. Returns how long that took, in seconds."""
+        before = time.monotonic()
+        self.try_start(*flags, timeout=timeout)
         if not self._served() and self.starts <= 3 and b"in use" in self.program.err:
             return self.start(*flags, timeout=timeout)  # somebody was quicker
         if not self._served():
