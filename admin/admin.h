@@ -44,6 +44,7 @@ enum nq_status admin_declare(struct admin *admin);
 enum nq_status admin_update(struct admin *admin);
 enum nq_status admin_delete(struct admin *admin);
 enum nq_status admin_ping(struct admin *admin);
+enum nq_status admin_backup(struct admin *admin);
 // items.c
 enum nq_status admin_purge(struct admin *admin);
 enum nq_status admin_peek(struct admin *admin);

@@ -79,6 +79,9 @@ const struct admin_command admin_commands[] = {
              "Load the broker and measure: put, get, or cycle (put, get and task_done at once).", bench_options,
              COUNT_OF(bench_options)),
      0, 2, admin_bench},
+    {COMMAND("backup", "[OPTION...] NAME",
+             "Copy the broker's store, while it works, into a new folder NAME below its --backup-dir.", NULL, 0),
+     1, 1, admin_backup},
     {COMMAND("ping", "[OPTION...]", "Ask the broker for a sign of life.", NULL, 0), 0, 0, admin_ping},
 };
 const size_t admin_commands_count = COUNT_OF(admin_commands);

@@ -18,8 +18,8 @@ static const struct cli_program overview = {
                "  peek QUEUE        look at items        join QUEUE        wait until all done\n"
                "  purge QUEUE       drop what is ready   redrive QUEUE     dead letters back\n"
                "  shutdown QUEUE    no more puts         delete QUEUE      the queue is gone\n"
-               "  ping              is the broker there? bench [MODE]      how fast is it?\n"
-               "  help COMMAND      its options",
+               "  backup NAME       copy the store       bench [MODE]      how fast is it?\n"
+               "  ping              is the broker there? help COMMAND      its options",
 };
 
 static const struct admin_command *find_command(const char *name)
@@ -51,7 +51,7 @@ static bool check_words(struct admin *admin)
     size_t count = arguments->words_count + arguments->rest_count;
     if (count < command->words_min || count > command->words_max) {
         if (count < command->words_min) {
-            cli_report("which QUEUE? (try --help)");
+            cli_report("which %s? (try --help)", strrchr(command->program.usage, ' ') + 1);
         } else {
             size_t extra = command->words_max;
             cli_report("unexpected '%.40s' (try --help)",

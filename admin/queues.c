@@ -110,6 +110,26 @@ enum nq_status admin_delete(struct admin *admin)
     return status;
 }
 
+enum nq_status admin_backup(struct admin *admin)
+{
+    uint64_t bytes = 0;
+    enum nq_status status = nq_backup(admin->client, admin->queue, &bytes);
+    if (status != NQ_OK) {
+        return status;
+    }
+    if (admin->options.common.format == CLI_FORMAT_JSON) {
+        struct cli_json json = {.out = &admin->out};
+        cli_json_begin_object(&json, NULL);
+        cli_json_text(&json, "backup", admin->queue);
+        cli_json_number(&json, "bytes", bytes);
+        cli_json_end_object(&json);
+        cli_buffer_add_byte(&admin->out, '\n');
+    } else if (!admin->options.common.quiet) {
+        cli_buffer_format(&admin->out, "%" PRIu64 " bytes in backup %s\n", bytes, admin->queue);
+    }
+    return NQ_OK;
+}
+
 static void add_store_id(char *out, size_t size, const struct nq_broker_info *info)
 {
     size_t len = 0;

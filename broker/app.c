@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "frontend.h"
@@ -110,6 +111,8 @@ static struct frontend_config frontend_config_of(const struct config *config, in
                          parked_per_session < config->parked_limit ? parked_per_session : config->parked_limit,
                      .parked_bytes_max = config->parked_limit},
         .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
+        .backup = config->memory ? NULL : store_disk_backup,
+        .backup_dir = config->backup_dir,
         .signal_fd = signal_fd,
     };
 }
@@ -150,8 +153,31 @@ static enum nq_status serve(const struct config *config, struct store *store, in
         log_warning("stopped at once");
         _exit(nq_status_exit_code(status));
     }
+    bool makes_backup = frontend != NULL && frontend_makes_backup(frontend);
     frontend_close(&frontend);
+    if (makes_backup) { // nobody waits for it; all that was answered is durable without closing the store
+        log_warning("%s: a backup under way is given up", status == NQ_OK ? "stopped" : error->text);
+        _exit(nq_status_exit_code(status));
+    }
     return status;
+}
+
+static enum nq_status check_backup_dir(const struct config *config, struct frontend_error *error)
+{
+    struct stat found = {0};
+    if (config->backup_dir == NULL) {
+        return NQ_OK;
+    }
+    int rc = stat(config->backup_dir, &found) != 0 ? errno : S_ISDIR(found.st_mode) ? 0 : ENOTDIR;
+    if (rc == 0 && access(config->backup_dir, W_OK | X_OK) != 0) {
+        rc = errno;
+    }
+    if (rc == 0) {
+        return NQ_OK;
+    }
+    snprintf(error->text, sizeof(error->text), "backup-dir %.200s: %s", config->backup_dir, strerror(rc));
+    error->status = NQ_BAD_CONFIG;
+    return NQ_BAD_CONFIG;
 }
 
 int app_run(const struct config *config)
@@ -166,6 +192,9 @@ int app_run(const struct config *config)
     }
     if (process_raise_descriptors() < 1024) {
         log_warning("few descriptors are allowed (RLIMIT_NOFILE): few clients can connect");
+    }
+    if (status == NQ_OK) {
+        status = check_backup_dir(config, &error);
     }
     if (status == NQ_OK) {
         status = open_store(config, &store, &error);

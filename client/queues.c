@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "name.h"
 
 static void copy_text(char *out, size_t room, struct nq_bytes bytes)
 {
@@ -177,6 +178,25 @@ enum nq_status nq_redrive(struct nq_client *client, const char *queue, const cha
 {
     struct wire_on_queue on_queue = {.to = bytes_of(to), .max_items = max_items};
     return counted(client, WIRE_REDRIVE, &on_queue, "redrive of", queue, moved);
+}
+
+enum nq_status nq_backup(struct nq_client *client, const char *name, uint64_t *bytes)
+{
+    struct call call = {0};
+    if (name == NULL || !nq_backup_name_is_valid(name, strlen(name))) {
+        return client_fail_on(client, NQ_BAD_NAME, "backup to", name, NULL);
+    }
+    struct request *request = make(client, WIRE_BACKUP);
+    if (request == NULL) {
+        return NQ_NO_MEMORY;
+    }
+    request->wire.as.backup_name = bytes_of(name);
+    enum nq_status status = run(client, request, &call, "backup to", name);
+    if (bytes != NULL) {
+        *bytes = call_count(&call);
+    }
+    call_end(client, &call);
+    return status;
 }
 
 enum nq_status nq_stat(struct nq_client *client, const char *queue, struct nq_queue_stats *out)

@@ -305,6 +305,7 @@ static bool changes_something(enum wire_op op)
     case WIRE_DELETE:
     case WIRE_SHUTDOWN:
     case WIRE_REDRIVE:
+    case WIRE_BACKUP:
         return true;
     default:
         return false;
@@ -313,7 +314,7 @@ static bool changes_something(enum wire_op op)
 
 static bool is_safe_to_repeat(enum wire_op op)
 {
-    return op != WIRE_PURGE && op != WIRE_DELETE && op != WIRE_SHUTDOWN && op != WIRE_REDRIVE;
+    return op != WIRE_PURGE && op != WIRE_DELETE && op != WIRE_SHUTDOWN && op != WIRE_REDRIVE && op != WIRE_BACKUP;
 }
 
 // ------------------------------------------------------------------------------------------------------ reconnect

@@ -28,3 +28,15 @@ bool nq_name_is_valid(const void *name, size_t len)
     }
     return true;
 }
+
+bool nq_backup_name_is_valid(const void *name, size_t len)
+{
+    const uint8_t *bytes = name;
+    if (len == 0 || len > NQ_BACKUP_NAME_BYTES_MAX || bytes[0] == '.' || bytes[0] == '-' || bytes[0] == '_')
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (!is_name_byte(bytes[i]) || bytes[i] == '/' || bytes[i] == ':')
+            return false;
+    }
+    return true;
+}

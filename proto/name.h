@@ -6,3 +6,7 @@
 // True for 1 .. NQ_NAME_BYTES_MAX bytes of [A-Za-z0-9._:/-] (no space, no control byte, no NUL, ASCII only), not starting with
 // '.' , '-' or '/', not ending with '/' and without "//" or "..". Borrows `name`, which need not be terminated.
 bool nq_name_is_valid(const void *name, size_t len);
+
+// What a backup may be called, which becomes the name of a folder: 1 .. NQ_BACKUP_NAME_BYTES_MAX bytes of [A-Za-z0-9._-], not
+// starting with '.', '_' or '-'.
+bool nq_backup_name_is_valid(const void *name, size_t len);

@@ -29,7 +29,7 @@ extern "C" {
     X(LEASE_LOST, 12, 1, "the lease on the item is lost")                                                                          \
     X(NOT_LEASED, 13, 1, "the item was never leased")                                                                              \
     X(DIFFERENT_OPTIONS, 14, 1, "the queue exists with other options")                                                             \
-    X(BAD_NAME, 15, 64, "not a queue name")                                                                                        \
+    X(BAD_NAME, 15, 64, "not a valid name")                                                                                        \
     X(BAD_REQUEST, 16, 64, "malformed request")                                                                                    \
     X(LIMIT_REACHED, 17, 75, "a limit of the broker is reached")                                                                   \
     X(NO_SESSION, 18, 69, "no such session")                                                                                       \

@@ -38,6 +38,7 @@ enum wire_op {
     WIRE_CANCEL,
     WIRE_PING,
     WIRE_GOODBYE,
+    WIRE_BACKUP,
 };
 
 // Bits of nq_options.given: which options a declare names.
@@ -156,6 +157,7 @@ struct wire_request {
         struct wire_list list;
         struct wire_renew renew;
         uint64_t cancel_id;
+        struct nq_bytes backup_name;
     } as;
 };
 

@@ -350,6 +350,18 @@ static enum nq_status decode_redrive(const ProtobufCMessage *message, const stru
     return decode_name(in->queue, &out->as.on_queue.queue, why);
 }
 
+static enum nq_status decode_backup(const ProtobufCMessage *message, const struct wire_decode_limits *limits,
+                                    struct wire_request *out, const char **why)
+{
+    (void)limits;
+    const Nq__Wire__Backup *in = (const Nq__Wire__Backup *)(const void *)message;
+    if (!nq_backup_name_is_valid(in->name.data, in->name.len))
+        return refuse(why, NQ_BAD_NAME,
+                      "a backup's name is 1 to 64 letters, digits, '.', '_' and '-', beginning with none of these");
+    out->as.backup_name = wire_bytes(in->name);
+    return NQ_OK;
+}
+
 static const struct wire_op_decoder decoders[] = {
     [WIRE_HELLO] = {&nq__wire__hello__descriptor, decode_hello},
     [WIRE_PUT] = {&nq__wire__put__descriptor, decode_put},
@@ -370,10 +382,11 @@ static const struct wire_op_decoder decoders[] = {
     [WIRE_CANCEL] = {&nq__wire__cancel__descriptor, decode_cancel},
     [WIRE_PING] = {&nq__wire__ping__descriptor, decode_nothing},
     [WIRE_GOODBYE] = {&nq__wire__goodbye__descriptor, decode_nothing},
+    [WIRE_BACKUP] = {&nq__wire__backup__descriptor, decode_backup},
 };
 // The first and the last; what lies between is checked by the round trip of every operation.
 _Static_assert(NQ__WIRE__REQUEST__OP_HELLO == WIRE_HELLO + WIRE_OP_FIELD_OFFSET, "enum wire_op follows the oneof");
-_Static_assert(NQ__WIRE__REQUEST__OP_GOODBYE == WIRE_GOODBYE + WIRE_OP_FIELD_OFFSET, "enum wire_op follows the oneof");
+_Static_assert(NQ__WIRE__REQUEST__OP_BACKUP == WIRE_BACKUP + WIRE_OP_FIELD_OFFSET, "enum wire_op follows the oneof");
 
 const struct wire_op_decoder *wire_op_decoder_of(enum wire_op op)
 {

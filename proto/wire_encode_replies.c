@@ -206,6 +206,7 @@ static const struct result_encoder encoders[] = {
     [WIRE_DELETE] = COUNT,
     [WIRE_SHUTDOWN] = COUNT,
     [WIRE_REDRIVE] = COUNT,
+    [WIRE_BACKUP] = COUNT,
     [WIRE_PING] = {&nq__wire__ping_reply__descriptor, NQ__WIRE__REPLY__RESULT_PING, fill_ping},
 };
 

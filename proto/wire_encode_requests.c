@@ -200,6 +200,13 @@ static bool fill_cancel(struct nq_arena *arena, const struct wire_request *in, v
     return true;
 }
 
+static bool fill_backup(struct nq_arena *arena, const struct wire_request *in, void *out)
+{
+    (void)arena;
+    ((Nq__Wire__Backup *)out)->name = wire_binary(in->as.backup_name);
+    return true;
+}
+
 static bool fill_nothing(struct nq_arena *arena, const struct wire_request *in, void *out)
 {
     (void)arena;
@@ -213,7 +220,7 @@ static fill_function *const fills[] = {
     [WIRE_EXTEND] = fill_extend, [WIRE_REQUEUE] = fill_requeue, [WIRE_JOIN] = fill_join,         [WIRE_DECLARE] = fill_declare,
     [WIRE_PURGE] = fill_purge,   [WIRE_DELETE] = fill_delete,   [WIRE_SHUTDOWN] = fill_shutdown, [WIRE_STAT] = fill_stat,
     [WIRE_LIST] = fill_list,     [WIRE_PEEK] = fill_peek,       [WIRE_REDRIVE] = fill_redrive,   [WIRE_RENEW] = fill_renew,
-    [WIRE_CANCEL] = fill_cancel, [WIRE_PING] = fill_nothing,    [WIRE_GOODBYE] = fill_nothing,
+    [WIRE_CANCEL] = fill_cancel, [WIRE_PING] = fill_nothing,    [WIRE_GOODBYE] = fill_nothing,   [WIRE_BACKUP] = fill_backup,
 };
 
 bool wire_request_message(struct nq_arena *arena, const struct wire_request *in, ProtobufCMessage **out)

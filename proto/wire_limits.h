@@ -6,6 +6,7 @@
 
 // Fixed by the protocol.
 #define NQ_NAME_BYTES_MAX 128u
+#define NQ_BACKUP_NAME_BYTES_MAX 64u
 #define NQ_SESSION_ID_BYTES 16u
 #define NQ_RESUME_TOKEN_BYTES 32u
 #define NQ_STORE_ID_BYTES 16u

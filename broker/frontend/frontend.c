@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backup.h"
 #include "clock.h"
 #include "committer.h"
 #include "gather.h"
@@ -13,7 +14,7 @@
 #include "router.h"
 #include "signals.h"
 
-enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100, SMALL_GROUP_ITEMS = 1000, SIGNALLED = 1 };
+enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100, SMALL_GROUP_ITEMS = 1000, SIGNALLED = 1, BACKUP_ENDED = 4 };
 
 struct frontend {
     struct store *store;
@@ -123,10 +124,13 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
         .reader = &self->reader,
     };
     self->has_service = true;
+    const struct backup_config backup = {
+        .store = self->store, .dir = config->backup_dir, .run = config->backup, .random = random_fill};
+    service->backup = backup_create(&backup);
     space_init(&service->space, self->store, config->disk_reserve_bytes);
     sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
     const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
-    return groups_init(&service->groups, self->engine, self->dispatch) &&
+    return service->backup != NULL && groups_init(&service->groups, self->engine, self->dispatch) &&
            sessions_expect_restored(&service->sessions, self->now_ms) &&
            outbox_init(&self->outbox, self->engine, &self->reader, config->limits.frame_bytes, &sink);
 }
@@ -178,6 +182,7 @@ void frontend_close(struct frontend **self_p)
     if (self == NULL) {
         return;
     }
+    backup_destroy(&self->service.backup);
     committer_stop(&self->committer);
     reader_end(&self->reader);
     router_close(&self->router);
@@ -191,6 +196,11 @@ void frontend_close(struct frontend **self_p)
     engine_destroy(&self->engine);
     free(self);
     *self_p = NULL;
+}
+
+bool frontend_makes_backup(const struct frontend *self)
+{
+    return self->service.backup != NULL && backup_is_under_way(self->service.backup);
 }
 
 const char *frontend_endpoint(const struct frontend *self, size_t index)
@@ -407,13 +417,24 @@ static void look_for_signals(struct frontend *self)
     self->stopping = true;
 }
 
+static void end_backup(struct frontend *self)
+{
+    struct backup_end backup;
+    if (backup_take(self->service.backup, &backup)) {
+        service_backup_ended(&self->service, &backup);
+    }
+}
+
 static void wait(struct frontend *self)
 {
-    const int fds[] = {self->signal_fd, committer_fd(self->committer)};
-    unsigned ready = router_wait(self->router, may_read(self), fds, 2, wait_ms(self));
+    const int fds[] = {self->signal_fd, committer_fd(self->committer), backup_fd(self->service.backup)};
+    unsigned ready = router_wait(self->router, may_read(self), fds, 3, wait_ms(self));
     self->now_ms = clock_now_ms(&self->clock);
     if ((ready & SIGNALLED) != 0) {
         look_for_signals(self);
+    }
+    if ((ready & BACKUP_ENDED) != 0) {
+        end_backup(self);
     }
 }
 

@@ -13,7 +13,9 @@ struct frontend_config {
     struct engine_config engine;
     struct dispatch_config dispatch;
     uint64_t disk_reserve_bytes;
-    int signal_fd; // SIGTERM and SIGINT come from here
+    backup_function *backup; // NULL: the store cannot be copied
+    const char *backup_dir;  // NULL: no backups
+    int signal_fd;           // SIGTERM and SIGINT come from here
 };
 
 struct frontend_error {
@@ -25,6 +27,9 @@ struct frontend_error {
 enum nq_status frontend_open(const struct frontend_config *config, struct store *store, struct frontend **out,
                              struct frontend_error *error);
 void frontend_close(struct frontend **self_p); // accepts NULL
+
+// True: a backup is under way. The thread that makes it goes on after frontend_close: the process must end without closing the store.
+bool frontend_makes_backup(const struct frontend *self);
 
 const char *frontend_endpoint(const struct frontend *self, size_t index); // NULL: no more
 size_t frontend_queue_count(const struct frontend *self);

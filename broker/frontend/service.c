@@ -20,7 +20,7 @@ static const struct operation operations[] = {
     [WIRE_LIST] = {request_list, true},         [WIRE_PEEK] = {request_peek, true},
     [WIRE_REDRIVE] = {request_redrive, true},   [WIRE_RENEW] = {request_renew, false},
     [WIRE_CANCEL] = {request_cancel, true},     [WIRE_PING] = {request_ping, false},
-    [WIRE_GOODBYE] = {request_goodbye, true},
+    [WIRE_GOODBYE] = {request_goodbye, true},   [WIRE_BACKUP] = {request_backup, true},
 };
 
 enum nq_status status_of_engine(enum engine_status status)

@@ -1,6 +1,7 @@
 // What the broker does with decoded requests, without sockets or threads: requests become commands of the engine and the dispatch,
 // their outcomes become answers that wait in the commit groups. The files request_*.c hold the operations.
 #pragma once
+#include "backup.h"
 #include "dispatch.h"
 #include "group.h"
 #include "reader.h"
@@ -25,6 +26,7 @@ struct service {
     struct reader *reader; // the engine reads through it, too
     struct space space;
     struct redrives redrives;
+    struct backup *backup; // NULL: none can be made
     struct log_limit damage_log;
     bool out_of_memory;
     bool serve_again; // taking answers has changed queues: waiters are looked at once more
@@ -52,13 +54,16 @@ bool service_failed(const struct service *self);
 // An item of an answer that leaves could not be read (see outbox_sink).
 void service_unreadable(struct service *self, uint64_t now_ms, uint64_t queue_id, uint64_t seq, enum nq_status why);
 
+// A backup has ended: whoever asked for it is told.
+void service_backup_ended(struct service *self, const struct backup_end *end);
+
 // ------------------------------------------------------------------------------------------------------- for the handlers
 
 typedef void request_handler(struct request *request);
 request_handler request_hello, request_renew, request_goodbye, request_ping, request_cancel;
 request_handler request_put, request_get, request_task_done, request_extend, request_requeue, request_join;
 request_handler request_declare, request_purge, request_delete, request_shutdown, request_stat, request_list, request_peek,
-    request_redrive;
+    request_redrive, request_backup;
 
 enum nq_status status_of_engine(enum engine_status status);
 struct engine_bytes to_engine_bytes(struct nq_bytes bytes);

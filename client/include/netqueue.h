@@ -239,6 +239,11 @@ NQ_EXPORT enum nq_status nq_list(struct nq_client *client, struct nq_queue_stats
 // max_items 0: all. Errors: NQ_FULL after *moved moved.
 NQ_EXPORT enum nq_status nq_redrive(struct nq_client *client, const char *queue, const char *to, uint64_t max_items,
                                     uint64_t *moved);
+// Copy the broker's store, while it works, into a new folder `name` below its --backup-dir, from which a broker can start. All that
+// was answered before the call is in it. `bytes` [out, may be NULL]: its size.
+// Errors: NQ_BAD_NAME not a name for a folder, or it exists; NQ_NOT_AUTHORISED the broker has no --backup-dir, or no store on disk;
+// NQ_NO_SPACE, NQ_STORAGE_FAILED it could not be written, nothing of it stays; NQ_OUTCOME_UNKNOWN the connection was lost meanwhile
+NQ_EXPORT enum nq_status nq_backup(struct nq_client *client, const char *name, uint64_t *bytes);
 // Look at up to `max` ready items from seq `from_seq` on, without taking them. They are read-only: finish them with nq_item_destroy.
 NQ_EXPORT enum nq_status nq_peek(struct nq_client *client, const char *queue, uint64_t from_seq, size_t max, struct nq_item **items,
                                  size_t *count);

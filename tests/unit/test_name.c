@@ -45,3 +45,20 @@ Test(name, every_byte_is_decided)
         cr_expect_eq(nq_name_is_valid(name, 3), expected, "byte %d", byte);
     }
 }
+
+// It becomes the name of a folder: nothing that leads elsewhere or hides.
+Test(name, of_a_backup_is_one_plain_folder_name)
+{
+    static const char *const good[] = {"a", "0", "monday", "2026-11-26_03.00", "A.b-c_d", "a..b"};
+    static const char *const bad[] = {"",   ".",    "..",  ".hidden", "-option", "_",    "a/b",
+                                      "/a", "../a", "a:b", "a b",     "a\n",     "a\\b", "\xc3\xa4"};
+    char name[NQ_BACKUP_NAME_BYTES_MAX + 1];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        cr_expect(nq_backup_name_is_valid(good[i], strlen(good[i])), "'%s'", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_not(nq_backup_name_is_valid(bad[i], strlen(bad[i])), "'%s'", bad[i]);
+    cr_expect_not(nq_backup_name_is_valid("a\0b", 3));
+    memset(name, 'n', sizeof name);
+    cr_expect(nq_backup_name_is_valid(name, NQ_BACKUP_NAME_BYTES_MAX));
+    cr_expect_not(nq_backup_name_is_valid(name, NQ_BACKUP_NAME_BYTES_MAX + 1));
+}

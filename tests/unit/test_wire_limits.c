@@ -81,6 +81,12 @@ Test(wire_limits, every_queue_name_is_checked)
                  NQ_BAD_NAME);
 }
 
+Test(wire_limits, a_backups_name_is_checked)
+{
+    cr_assert_eq(outcome(&(struct wire_request){.id = 2, .op = WIRE_BACKUP, .as.backup_name = text("monday.2")}), NQ_OK);
+    cr_assert_eq(outcome(&(struct wire_request){.id = 2, .op = WIRE_BACKUP, .as.backup_name = text("../monday")}), NQ_BAD_NAME);
+}
+
 Test(wire_limits, bodies_and_headers_of_a_put)
 {
     struct nq_bytes bodies[] = {filled(100), filled(0)};

@@ -194,7 +194,8 @@ Test(wire_replies, results_of_one_kind_are_one)
         {WIRE_TASK_DONE, WIRE_TASK_DONE}, {WIRE_EXTEND, WIRE_TASK_DONE}, {WIRE_REQUEUE, WIRE_TASK_DONE},
         {WIRE_DECLARE, WIRE_STAT},        {WIRE_STAT, WIRE_STAT},        {WIRE_PURGE, WIRE_PURGE},
         {WIRE_DELETE, WIRE_PURGE},        {WIRE_SHUTDOWN, WIRE_PURGE},   {WIRE_REDRIVE, WIRE_PURGE},
-        {WIRE_JOIN, WIRE_NONE},           {WIRE_GOODBYE, WIRE_NONE},     {WIRE_NONE, WIRE_NONE},
+        {WIRE_BACKUP, WIRE_PURGE},        {WIRE_JOIN, WIRE_NONE},        {WIRE_GOODBYE, WIRE_NONE},
+        {WIRE_NONE, WIRE_NONE},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct nq_arena *arena = nq_arena_create(4096, 0);

@@ -105,6 +105,8 @@ static void check_session_request(const struct wire_request *a, const struct wir
         cr_assert(same_bytes(a->as.renew.resume_token, b->as.renew.resume_token));
     } else if (a->op == WIRE_CANCEL) {
         cr_assert_eq(a->as.cancel_id, b->as.cancel_id);
+    } else if (a->op == WIRE_BACKUP) {
+        cr_assert(same_bytes(a->as.backup_name, b->as.backup_name));
     } else {
         cr_assert(a->op == WIRE_PING || a->op == WIRE_GOODBYE);
     }
@@ -181,12 +183,12 @@ Test(wire_requests, every_operation_in_one_frame_comes_back)
 
 Test(wire_requests, every_operation_has_a_sample)
 {
-    bool seen[WIRE_GOODBYE + 1] = {false};
+    bool seen[WIRE_BACKUP + 1] = {false};
     size_t count;
     const struct sample_request *samples = sample_requests(&count);
     for (size_t i = 0; i < count; i++)
         seen[samples[i].request.op] = true;
-    for (int op = WIRE_HELLO; op <= WIRE_GOODBYE; op++)
+    for (int op = WIRE_HELLO; op <= WIRE_BACKUP; op++)
         cr_assert(seen[op], "op %d", op);
 }
 

@@ -77,6 +77,7 @@ static const struct sample_request requests[] = {
     {"cancel", {.id = 19, .op = WIRE_CANCEL, .as.cancel_id = 5}},
     {"ping", {.id = 20, .op = WIRE_PING}},
     {"goodbye", {.id = 21, .op = WIRE_GOODBYE}},
+    {"backup", {.id = 22, .op = WIRE_BACKUP, .as.backup_name = TEXT("2026-11-26.evening")}},
 };
 
 #define STATS                                                                                                                      \

@@ -17,7 +17,7 @@ from .protocol import messages
 
 VERSION = 1
 WAIT_FOREVER = 2 ** 64 - 1
-NOT_RESENT = ("purge", "delete", "shutdown", "redrive")  # end OUTCOME_UNKNOWN when the connection was lost after they were sent
+NOT_RESENT = ("purge", "delete", "shutdown", "redrive", "backup")  # end OUTCOME_UNKNOWN when the connection was lost after they were sent
 
 
 class Status(enum.IntEnum):

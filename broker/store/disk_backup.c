@@ -1,0 +1,87 @@
+// A copy of a store that is in use: LMDB is brought up to date with the journal, and its snapshot is copied.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk_internal.h"
+
+enum { PATH_BYTES = 4096, FILE_BYTES = 16 };
+
+static enum nq_status fail(struct store_error *error, enum nq_status status, const char *what, const char *path, int why)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "%s %.180s%s%.60s", what, path, why == 0 ? "" : ": ", why == 0 ? "" : strerror(why));
+    return disk_fail(error, status, text);
+}
+
+// All that is committed by now is in LMDB when it returns OK. Commits wait only while the checkpoint is begun, not for its end.
+static enum nq_status bring_up_to_date(struct disk_store *self, struct store_error *error)
+{
+    pthread_mutex_lock(&self->committing);
+    enum nq_status status = disk_wait_for_checkpoint(self, error);
+    if (status == NQ_OK && !overlay_is_empty(self->active)) {
+        status = disk_begin_checkpoint(self, error);
+    }
+    pthread_mutex_unlock(&self->committing);
+    return status == NQ_OK ? disk_wait_for_checkpoint(self, error) : status;
+}
+
+// What a backup that was cut off has left.
+static void remove_remains(const char *dir)
+{
+    static const char *const files[] = {"data.mdb.new", "data.mdb", "lock.mdb"};
+    char path[PATH_BYTES + FILE_BYTES];
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+// It takes its name, durably.
+static enum nq_status install(const char *parent, const char *from, const char *to, struct store_error *error)
+{
+    int rc = rename(from, to) != 0 ? errno : lmdb_sync_dir(parent);
+    if (rc == 0) {
+        return NQ_OK;
+    }
+    remove_remains(to);
+    return fail(error, NQ_STORAGE_FAILED, "cannot write", to, rc);
+}
+
+static uint64_t size_of(const char *dir)
+{
+    char path[PATH_BYTES + FILE_BYTES];
+    struct stat status;
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+enum nq_status store_disk_backup(struct store *store, const struct store_backup *order, uint64_t *bytes, struct store_error *error)
+{
+    struct disk_store *self = disk_of(store);
+    char path[PATH_BYTES];
+    char aside[PATH_BYTES];
+    struct stat found;
+    snprintf(path, sizeof(path), "%s/%s", order->parent, order->name);
+    snprintf(aside, sizeof(aside), "%s/.%s.unfinished", order->parent, order->name);
+    if (lstat(path, &found) == 0) {
+        return fail(error, NQ_BAD_NAME, "there already is", path, 0);
+    }
+    remove_remains(aside);
+    enum nq_status status = bring_up_to_date(self, error);
+    if (status == NQ_OK) {
+        status = store_lmdb_backup(self->lmdb, aside, order->new_store_id, error);
+    }
+    if (status == NQ_OK) {
+        status = install(order->parent, aside, path, error);
+    }
+    if (status != NQ_OK) {
+        remove_remains(aside);
+        return status;
+    }
+    *bytes = size_of(path);
+    return NQ_OK;
+}

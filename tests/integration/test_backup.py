@@ -1,0 +1,212 @@
+"""netqueue backup: a copy of a live broker's store that a broker starts from, with all that was answered before; refusals are clear."""
+import os
+import shutil
+import sys
+import time
+
+sys.dont_write_bytecode = True
+from nqlab import Skip, Status, check, check_equal, main, scenario, until
+from nqlab.history import Getter, History, Putter
+
+
+def broker_with_backups(lab, *flags):
+    """(broker, its folder for backups)"""
+    folder = lab.path("backups-%d" % lab.next_number())
+    os.mkdir(folder)
+    return lab.broker("--backup-dir", folder, *flags), folder
+
+
+def broker_from(lab, folder, name, *flags):
+    """A broker on a copy of the backup: the backup itself stays as it is."""
+    broker = lab.broker(*flags, start=False)
+    shutil.copytree(os.path.join(folder, name), broker.data)
+    broker.start()
+    return broker
+
+
+def check_store(lab, folder):
+    """netqueue-broker check finds nothing."""
+    lab.run("netqueue-broker", "check", folder).expect(0, "check of %s" % folder)
+
+
+def drain(client, queue):
+    bodies = []
+    while True:
+        status, items = client.get(queue, 1000)
+        if status != Status.OK:
+            return bodies
+        bodies += [i.body for i in items]
+        client.task_done(*items)
+
+
+@scenario
+def what_was_answered_is_in_it(lab):
+    """items, delays, leases and counters; later puts are not; the store id is another"""
+    broker, folder = broker_with_backups(lab)
+    client = broker.client()
+    client.declare("q", maxsize=5000, max_deliveries=3, dead_letter="dead")
+    client.put("q", *[b"%d" % i for i in range(3000)])
+    client.put("later", "x", delay_ms=3600000)
+    client.task_done(*client.get("q", 500)[1])
+    reply = client.call("backup", name="first")
+    check_equal(Status(reply.status), Status.OK, "backup: %s" % reply.detail)
+    check_equal(sorted(os.listdir(folder)), ["first"], "nothing else is there")
+    check_equal(reply.count.count, os.path.getsize(os.path.join(folder, "first", "data.mdb")), "its size")
+    client.put("q", "too late")
+    check_store(lab, os.path.join(folder, "first"))
+    copy = broker_from(lab, folder, "first").client()
+    stat = copy.stat("q")
+    check_equal((stat.puts, stat.dones, stat.ready, stat.options.maxsize), (3000, 500, 2500, 5000), "q")
+    check_equal(drain(copy, "q"), [b"%d" % i for i in range(500, 3000)], "items")
+    check_equal(copy.stat("later").delayed, 1, "delayed")
+    check(copy.store_id != client.store_id, "a copy must not be taken for the store it was made of")
+
+
+@scenario(timeout=180)
+def under_load(lab):
+    """backups one after the other while putters and getters work: each has what was accepted before it and not finished"""
+    broker, folder = broker_with_backups(lab)
+    history = History()
+    workers = [Putter(history, broker.endpoint, "q", lab.seed + n) for n in range(3)]
+    workers += [Getter(history, broker.endpoint, "q", lab.seed + 10)]  # slower than the putters: a backlog grows
+    for worker in workers:
+        worker.start()
+    checked = []
+    for number in range(10 if lab.long else 3):
+        until(lambda: len(history.accepted) > 500 * (number + 1), 30 * lab.slow, "load")
+        with history.lock:
+            accepted, done = set(history.accepted), set(history.done)
+        broker.admin("backup", "n%d" % number).expect(0)
+        with history.lock:
+            unsure = set(history.delivered)
+        checked.append(("n%d" % number, accepted, done, unsure))
+    history.stop_putting.set()
+    for worker in workers[:3]:
+        worker.join(60)
+    history.stop_getting.set()
+    for worker in workers[3:]:
+        worker.join(60)
+    check_equal(history.wrong, [], "the broker itself")
+    for name, accepted, done, unsure in checked:
+        check_store(lab, os.path.join(folder, name))
+        copy = broker_from(lab, folder, name, "--session-grace", "100ms")
+        copy.await_stat("q", leased=0)  # nobody takes up the sessions of the other
+        bodies = drain(copy.client(), "q")
+        check_equal(len(bodies), len(set(bodies)), "no item twice")
+        lost = accepted - set(bodies) - unsure
+        check(not lost, "%s: %d accepted items are not in it, such as %s", name, len(lost), sorted(lost)[:5])
+        check(set(bodies) <= history.accepted, "%s: items that were never put", name)
+        check(not done & set(bodies), "%s: items that were done before", name)
+        lab.note("%s: %d accepted before, %d done, %d in it" % (name, len(accepted), len(done), len(bodies)))
+        copy.stop()
+
+
+@scenario
+def refusals(lab):
+    """a taken or bad name, no --backup-dir, no store on disk, a folder that is not there: one clear line each"""
+    broker, folder = broker_with_backups(lab)
+    broker.produce("q", "x").expect(0)
+    broker.admin("backup", "monday").expect(0)
+    before = os.stat(os.path.join(folder, "monday", "data.mdb"))
+    text = broker.admin("backup", "monday").expect(64).one_line_error()
+    check("monday" in text and "already" in text, "taken name: %s", text)
+    check_equal(os.stat(os.path.join(folder, "monday", "data.mdb")), before, "the first one is untouched")
+    os.mkdir(os.path.join(folder, "empty"))
+    broker.admin("backup", "empty").expect(64)
+    for name in ("", ".", "..", "../out", "a/b", "/abs", ".hidden", "x" * 65, "a b", "a:b"):
+        text = broker.admin("backup", name).expect(64).one_line_error()
+        check("name" in text, "bad name %r: %s", name, text)
+        client = broker.client()
+        check_equal(Status(client.call("backup", name=name).status), Status.BAD_NAME, "on the wire: %r" % name)
+        client.goodbye()
+    text = broker.admin("backup").expect(64).one_line_error()
+    check("NAME" in text, "no name: %s", text)
+    check_equal(sorted(os.listdir(folder)), ["empty", "monday"], "nothing else was made")
+    text = lab.broker().admin("backup", "a").expect(77).one_line_error()
+    check("--backup-dir" in text, "not set: %s", text)
+    text = lab.broker("--backup-dir", folder, memory=True).admin("backup", "a").expect(77).one_line_error()
+    check("disk" in text, "memory: %s", text)
+    result = lab.run("netqueue-broker", "--listen", "tcp://127.0.0.1:*", "--data", lab.path("d"), "--backup-dir", lab.path("nowhere"))
+    check("nowhere" in result.expect(78).one_line_error(), "no such folder")
+
+
+@scenario
+def one_at_a_time_and_others_are_served(lab):
+    """while a large backup is made, puts and gets go on; a second one is told BUSY; a stop does not wait for it"""
+    broker, folder = broker_with_backups(lab)
+    client = broker.client()
+    body = os.urandom(100000)
+    for _ in range(20 if lab.sanitizer else 60):
+        check_equal(client.put("q", *[body] * 40).status, Status.OK, "put")
+    first = client.send("backup", name="large")
+    served = refused = 0
+    while not client.answered(first):
+        check_equal(client.put("other", "x").status, Status.OK, "put meanwhile")
+        served += 1
+        if served == 2:
+            second = client.call("backup", name="second")
+            refused = Status(second.status) == Status.BUSY
+    check_equal(Status(client.wait(first).status), Status.OK, "the first")
+    lab.note("%d puts were answered while %d MiB were copied; a second backup %s" % (
+        served, os.path.getsize(os.path.join(folder, "large", "data.mdb")) >> 20, "was told BUSY" if refused else "came too late to be refused"))
+    client.send("backup", name="cut-off")
+    broker.stop()
+    left = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    check(set(left) <= {"large", "second", "cut-off"}, "left: %s", left)
+    if "cut-off" in left:
+        check_store(lab, os.path.join(folder, "cut-off"))
+    broker.start()
+    check_equal(broker.stat("q").ready, 40 * (20 if lab.sanitizer else 60), "items")
+    if "cut-off" not in left:
+        broker.admin("backup", "cut-off").expect(0)  # its remains are no hindrance
+        check_store(lab, os.path.join(folder, "cut-off"))
+    check(not [name for name in os.listdir(folder) if name.startswith(".")], "remains: %s", os.listdir(folder))
+
+
+@scenario
+def killed_meanwhile(lab):
+    """kill -9 while a backup is made: there is a whole one or none under its name"""
+    broker, folder = broker_with_backups(lab)
+    client = broker.client()
+    body = os.urandom(100000)
+    for _ in range(5):
+        client.put("q", *[body] * 40)
+    for number in range(6):
+        admin = broker.spawn("netqueue", "backup", "b", "--timeout", "1s")
+        time.sleep(lab.random.uniform(0.005, 0.15))
+        broker.kill()
+        admin.wait(30)
+        if os.path.exists(os.path.join(folder, "b")):
+            check_store(lab, os.path.join(folder, "b"))
+            shutil.rmtree(os.path.join(folder, "b"))
+        broker.start()
+    broker.admin("backup", "b").expect(0)
+    copy = broker_from(lab, folder, "b")
+    check_equal(copy.stat("q").ready, 200, "items")
+
+
+@scenario
+def disk_full(lab):
+    """the disk that backups go to is full: NO_SPACE, nothing is left of it, the broker goes on"""
+    if os.geteuid() != 0 or os.spawnlp(os.P_WAIT, "unshare", "unshare", "-m", "true") != 0:
+        raise Skip("not root, or no private mount namespace here")
+    folder = lab.path("small")
+    os.mkdir(folder)
+    script = 'mount -t tmpfs -o size=2M tmpfs "%s" && exec "$@"' % folder
+    broker = lab.broker("--backup-dir", folder, prefix=["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"])
+    seen = "/proc/%d/root%s" % (broker.pid, folder)
+    client = broker.client()
+    client.put("q", *[os.urandom(50000) for _ in range(100)])
+    text = broker.admin("backup", "big").expect(73).one_line_error()
+    check("full" in text and "big" in text, "the line: %s", text)
+    check_equal(os.listdir(seen), [], "left behind")
+    check_equal(client.put("q", "goes on").status, Status.OK, "put")
+    check(broker.running(), "the broker ended")
+    drain(client, "q")
+    broker.await_stat("q", unfinished=0)
+    broker.admin("backup", "small").expect(0)
+    check_equal(os.listdir(seen), ["small"], "then there is room")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
