@@ -162,6 +162,15 @@ static enum nq_status serve(const struct config *config, struct store *store, in
     return status;
 }
 
+// LMDB reads its file through memory. Where the disk cannot give a page, or a damaged page leads out of the file, the kernel has no other
+// way to say so.
+static void end_on_unreadable_store(int number)
+{
+    (void)number;
+    log_error("a page of the store cannot be read, or is damaged: see what `netqueue-broker check` says, and the kernel's log");
+    _exit(nq_status_exit_code(NQ_STORAGE_FAILED));
+}
+
 static enum nq_status check_backup_dir(const struct config *config, struct frontend_error *error)
 {
     struct stat found = {0};
@@ -190,6 +199,7 @@ int app_run(const struct config *config)
     if (!signals_block() || (signal_fd = signals_open()) < 0) {
         status = fail(&error, NQ_UNREACHABLE, "cannot receive signals");
     }
+    process_on_unreadable_memory(end_on_unreadable_store);
     if (process_raise_descriptors() < 1024) {
         log_warning("few descriptors are allowed (RLIMIT_NOFILE): few clients can connect");
     }

@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,6 +9,13 @@ void process_harden(void)
 {
     umask(077);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // an old kernel without it is no reason not to start
+}
+
+void process_on_unreadable_memory(void (*handler)(int number))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
 }
 
 uint64_t process_raise_descriptors(void)

@@ -47,7 +47,7 @@ enum nq_status lmdb_refuse_if_failed(struct lmdb_store *self, struct store_error
 // lmdb_open.c
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error);
 int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
-enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error *error);
+enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error);
 enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
 // What marks the groups of this store's journal.
 uint64_t lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16]);

@@ -77,7 +77,7 @@ static int lock_for_offline(const char *dir, struct store_error *error)
 static enum nq_status require_store(const char *dir, struct store_error *error)
 {
     bool exists;
-    enum nq_status status = lmdb_check_file(dir, &exists, error);
+    enum nq_status status = lmdb_check_file(dir, true, &exists, error);
     if (status == NQ_OK && !exists) {
         char what[256];
         snprintf(what, sizeof(what), "there is no store in %.200s", dir);

@@ -1,6 +1,7 @@
 // Opening a store on disk: the directory, its lock, its file, its format.
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,21 @@ static bool read_meta(int fd, off_t at, struct meta_head *head)
     return head->magic == LMDB_MAGIC && head->page_bytes >= 512 && head->page_bytes <= 65536;
 }
 
-static enum nq_status check_size(int fd, const char *path, uint64_t size, struct store_error *error)
+// LMDB writes them in turn, each with a number one higher. Another pair has a number that has changed: the older one may be taken for the
+// newer, and the last commit would be gone without a word. Only without syncs may a power cut leave such a pair.
+static enum nq_status check_metas(const struct meta_head *newest, const struct meta_head *other, const char *path,
+                                  struct store_error *error)
+{
+    char text[256];
+    if (newest->txn == other->txn + 1) {
+        return NQ_OK;
+    }
+    snprintf(text, sizeof(text), "%.100s is damaged: its two heads, of commits %llu and %llu, do not follow each other", path,
+             (unsigned long long)newest->txn, (unsigned long long)other->txn);
+    return lmdb_fail(error, NQ_STORAGE_FAILED, text, 0);
+}
+
+static enum nq_status check_size(int fd, const char *path, uint64_t size, bool sync, struct store_error *error)
 {
     struct meta_head first;
     struct meta_head second;
@@ -121,11 +136,11 @@ static enum nq_status check_size(int fd, const char *path, uint64_t size, struct
                  (unsigned long long)least);
         return lmdb_fail(error, NQ_STORAGE_FAILED, text, 0);
     }
-    return NQ_OK;
+    return sync ? check_metas(newest, newest == &second ? &first : &second, path, error) : NQ_OK;
 }
 
 // LMDB maps the file: a page that is named but not there would be a signal, not an error.
-enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error *error)
+enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error)
 {
     char path[4096];
     struct stat file;
@@ -140,13 +155,22 @@ enum nq_status lmdb_check_file(const char *dir, bool *exists, struct store_error
         status = lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
     } else {
         *exists = true; // also when empty: a store is created whole, under another name, so this one was damaged
-        status = check_size(fd, path, (uint64_t)file.st_size, error);
+        status = check_size(fd, path, (uint64_t)file.st_size, sync, error);
     }
     close(fd);
     return status;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- environment
+
+// What LMDB asserts is what its pages should be. It would abort; a page that cannot be read ends a process in the same way as one that
+// makes no sense.
+static void on_assert(MDB_env *env, const char *text)
+{
+    (void)env;
+    (void)text;
+    raise(SIGBUS);
+}
 
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error)
 {
@@ -158,6 +182,7 @@ enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env
         if (rc != 0) {
             break;
         }
+        mdb_env_set_assert(env, on_assert);
         mdb_env_set_maxdbs(env, DB_COUNT);
         mdb_env_set_maxreaders(env, READERS_MAX);
         mdb_env_set_mapsize(env, (size_t)map_bytes);
@@ -332,7 +357,7 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
     char path[4096];
     enum nq_status status = open_dir(self, options->dir, error);
     if (status == NQ_OK) {
-        status = lmdb_check_file(options->dir, &exists, error);
+        status = lmdb_check_file(options->dir, options->sync, &exists, error);
     }
     if (status == NQ_OK && !exists) {
         status = create_in(options, error);

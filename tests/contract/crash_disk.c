@@ -418,10 +418,14 @@ static void apply(struct bytes *bytes, const struct step *step)
     }
 }
 
-static void make_durable(struct crash_disk *self, struct node *node)
+// After a sync that failed the kernel takes the pages for clean: what was not durable by itself is lost for good.
+static void make_durable(struct crash_disk *self, struct node *node, bool failed)
 {
     for (size_t i = 0; i < node->pending_count; i++) {
         const struct step *step = &self->steps[node->pending[i]];
+        if (failed && !step->durable) {
+            continue;
+        }
         if (node->is_folder) {
             names_apply(&node->names, step);
         } else {
@@ -436,10 +440,8 @@ static void take_step(struct crash_disk *self, size_t number)
     const struct step *step = &self->steps[number];
     bool named = step->kind == IO_CREATE || step->kind == IO_MKDIR || step->kind == IO_RENAME || step->kind == IO_UNLINK;
     struct node *node = &self->nodes[named ? step->folder : step->node];
-    if (step->kind == IO_SYNC && step->failed) {
-        node->pending_count = 0; // the kernel takes these pages for clean now
-    } else if (step->kind == IO_SYNC) {
-        make_durable(self, node);
+    if (step->kind == IO_SYNC) {
+        make_durable(self, node, step->failed);
     } else {
         node->pending = grow(node->pending, node->pending_count, &node->pending_capacity, sizeof(*node->pending));
         node->pending[node->pending_count++] = number;
@@ -484,6 +486,10 @@ static void leave_file(const struct crash_disk *self, size_t number, enum crash_
         } else if (choice == CRASH_SOME && luck > 1 && step->kind == IO_WRITE) {
             apply_torn(&bytes, step, random);
         }
+    }
+    const struct step *next = self->done < self->step_count ? &self->steps[self->done] : NULL;
+    if (choice == CRASH_SOME && next != NULL && next->kind == IO_WRITE && next->node == number) { // it was under way
+        apply_torn(&bytes, next, random);
     }
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     must(fd >= 0 && pwrite(fd, bytes.data, bytes.used, 0) == (ssize_t)bytes.used, path);

@@ -138,7 +138,7 @@ void life_allowed(const struct life *self, size_t calls, size_t *least, size_t *
     *least = *most = self->first;
     for (size_t i = self->first + 1; i <= self->commits; i++) {
         *least = self->answered_at[i] <= calls ? i : *least;
-        *most = self->submitted_at[i] < calls ? i : *most;
+        *most = self->submitted_at[i] <= calls ? i : *most;
     }
     *most = *most < *least ? *least : *most;
 }

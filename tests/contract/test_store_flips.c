@@ -17,12 +17,18 @@
 
 enum { FLIPS = 400, ITEMS = 700, LARGE = 30 };
 
+enum { TXN_FIRST = 144, TXN_END = 152 }; // the number of its commit in each of LMDB's two heads, pages 0 and 1
+
 struct tally {
-    unsigned harmless, refused, crashed, told, found, unnoticed;
+    unsigned harmless, refused, crashed, told, found, unnoticed, elsewhere;
+};
+
+struct states {
+    char *good, *before; // as it is, and before the last commit
 };
 
 // Several levels of pages in every table, large values, free pages.
-static void fill(struct store_rig *rig)
+static void fill(struct store_rig *rig, struct states *states)
 {
     rig_start(rig, STORE_LMDB);
     for (uint64_t queue = 1; queue <= 3; queue++) {
@@ -34,6 +40,7 @@ static void fill(struct store_rig *rig)
         }
         rig_commit(rig);
     }
+    states->before = rig_state(rig->store);
     rig_remove(rig, 1, 1, ITEMS / 2);
     rig_remove(rig, 3, 1, ITEMS / 2);
     for (uint64_t seq = 400; seq < 450; seq++) {
@@ -83,7 +90,7 @@ static char *state_in_child(const char *dir)
 }
 
 // Every item that is read is one of those that were stored, as it was stored.
-static void assert_nothing_wrong(const char *state, const char *good, size_t at)
+static void assert_nothing_wrong(const char *state, const struct states *states, size_t at)
 {
     char line[512];
     const char *next;
@@ -92,7 +99,8 @@ static void assert_nothing_wrong(const char *state, const char *good, size_t at)
         next = next == NULL ? from + strlen(from) : next + 1;
         snprintf(line, sizeof(line), "%.*s", (int)(next - from - 1), from);
         bool is_item = line[0] >= '0' && line[0] <= '9' && strstr(line, "damaged") == NULL;
-        cr_assert(!is_item || rig_text_has(good, line), "flip at %zu: an item that never was: %s", at, line);
+        cr_assert(!is_item || rig_text_has(states->good, line) || rig_text_has(states->before, line),
+                  "flip at %zu: an item that never was: %s", at, line);
     }
 }
 
@@ -132,14 +140,14 @@ static bool check_finds(const char *dir)
     return status != NQ_OK;
 }
 
-static void judge(struct tally *tally, const char *dir, const char *good, size_t at)
+static void judge(struct tally *tally, const char *dir, const struct states *states, size_t at)
 {
     char *state = state_in_child(dir);
     bool found = check_finds(dir);
-    bool differs = state == NULL || strcmp(state, good) != 0;
+    bool differs = state == NULL || strcmp(state, states->good) != 0;
     bool says_so = state != NULL && strstr(state, "damaged") != NULL;
     if (state != NULL && strcmp(state, "refused") != 0) {
-        assert_nothing_wrong(state, good, at);
+        assert_nothing_wrong(state, states, at);
     }
     tally->harmless += !differs;
     tally->crashed += state == NULL;
@@ -148,6 +156,7 @@ static void judge(struct tally *tally, const char *dir, const char *good, size_t
     tally->found += found;
     if (differs && !found) {
         tally->unnoticed++;
+        tally->elsewhere += at % 4096 < TXN_FIRST || at % 4096 >= TXN_END || at >= 2 * 4096;
         fprintf(stderr, "flip at byte %zu (page %zu, offset %zu): check finds nothing\n", at, at / 4096, at % 4096);
     }
     free(state);
@@ -161,10 +170,11 @@ Test(store_flips, no_flip_makes_a_wrong_body_and_check_finds_what_is_lost)
     const char *wanted = getenv("FLIPS");
     size_t flips = wanted == NULL ? FLIPS : strtoul(wanted, NULL, 10);
     uint64_t random = wanted == NULL ? 20261126 : flips;
-    fill(&rig);
+    struct states states;
+    fill(&rig, &states);
     snprintf(path, sizeof(path), "%s/data.mdb", rig.dir);
-    char *good = state_in_child(rig.dir);
-    cr_assert_not_null(good);
+    states.good = state_in_child(rig.dir);
+    cr_assert_not_null(states.good);
     cr_assert_not(check_finds(rig.dir), "the store as it was made");
     size_t bytes = used_bytes(path);
     for (size_t i = 0; i < flips; i++) {
@@ -174,7 +184,7 @@ Test(store_flips, no_flip_makes_a_wrong_body_and_check_finds_what_is_lost)
         at = i % 3 == 0 ? at / 4096 * 4096 + at % 64 : i % 31 == 0 ? at % 8192 % 200 + at % 2 * 4096 : at;
         uint8_t mask = (uint8_t)(1u << (random >> 60) % 8);
         flip(path, at, mask);
-        judge(&tally, rig.dir, good, at);
+        judge(&tally, rig.dir, &states, at);
         flip(path, at, mask);
     }
     fprintf(stderr,
@@ -182,7 +192,8 @@ Test(store_flips, no_flip_makes_a_wrong_body_and_check_finds_what_is_lost)
             "finds %u; "
             "unnoticed: %u\n",
             flips, bytes, tally.harmless, tally.told, tally.refused, tally.crashed, tally.found, tally.unnoticed);
-    cr_assert_eq(tally.unnoticed, 0);
-    free(good);
+    cr_assert_eq(tally.elsewhere, 0, "only a commit's number can change so that it fits");
+    free(states.good);
+    free(states.before);
     rig_end(&rig);
 }
