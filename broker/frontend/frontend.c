@@ -127,6 +127,8 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
     const struct backup_config backup = {
         .store = self->store, .dir = config->backup_dir, .run = config->backup, .random = random_fill};
     service->backup = backup_create(&backup);
+    self->reader.on_lost = service_item_lost;
+    self->reader.context = service;
     space_init(&service->space, self->store, config->disk_reserve_bytes);
     sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
     const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};

@@ -67,7 +67,12 @@ enum nq_status reader_item(struct reader *self, const struct queue *queue, uint6
 bool reader_item_size(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
 {
     struct store_item item;
-    if (reader_stored(context, queue_id, seq, &item) != NQ_OK) {
+    struct reader *self = context;
+    enum nq_status status = reader_stored(self, queue_id, seq, &item);
+    if (status != NQ_OK) {
+        if (self->on_lost != NULL && (status == NQ_DAMAGED || status == NQ_EMPTY)) {
+            self->on_lost(self->context, queue_id, seq, status);
+        }
         return false;
     }
     *bytes = (uint32_t)(item.body.len + item.headers.len);

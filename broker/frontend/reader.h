@@ -8,6 +8,9 @@ struct reader {
     struct store *store;
     bool open;
     struct store_error error; // status other than OK: the store cannot be read any more
+    // Told of an item that the engine asked for and sets aside because it is DAMAGED or not there (EMPTY); NULL: nobody.
+    void (*on_lost)(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why);
+    void *context;
 };
 
 void reader_init(struct reader *self, struct store *store);

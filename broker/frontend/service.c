@@ -125,17 +125,33 @@ static enum nq_status status_of_end(const struct dispatch_answer *end)
     return NQ_CANCELLED;
 }
 
+static void say_lost(struct service *self, const struct queue *queue, uint64_t seq, const char *how)
+{
+    uint32_t left_out;
+    char note[LOG_NOTE_BYTES];
+    if (log_limit_pass(&self->damage_log, self->now_ms, &left_out)) {
+        log_error("queue %.*s: item %" PRIu64 " is %s%s", (int)queue->record.name_len, queue->record.name, seq, how,
+                  log_limit_note(left_out, note));
+    }
+}
+
+void service_item_lost(void *service, uint64_t queue_id, uint64_t seq, enum nq_status why)
+{
+    struct service *self = service;
+    const struct queue *queue = engine_queue_by_id(self->engine, queue_id);
+    if (queue != NULL) {
+        say_lost(self, queue, seq, why == NQ_DAMAGED ? "damaged in the store and set aside" : "not in the store any more");
+    }
+}
+
 void service_unreadable(struct service *self, uint64_t now_ms, uint64_t queue_id, uint64_t seq, enum nq_status why)
 {
     struct queue *queue = engine_queue_by_id(self->engine, queue_id);
-    uint32_t left_out;
-    char note[LOG_NOTE_BYTES];
     if (queue == NULL || (why != NQ_DAMAGED && why != NQ_EMPTY)) {
         return; // the queue went meanwhile, or the store fails as a whole
     }
-    if (why == NQ_DAMAGED && log_limit_pass(&self->damage_log, now_ms, &left_out)) {
-        log_error("queue %.*s: item %" PRIu64 " is damaged in the store and set aside%s", (int)queue->record.name_len,
-                  queue->record.name, seq, log_limit_note(left_out, note));
+    if (why == NQ_DAMAGED) {
+        say_lost(self, queue, seq, "damaged in the store and set aside");
     }
     engine_quarantine(self->engine, now_ms, queue, seq);
 }
@@ -320,6 +336,7 @@ static void handle(struct request *request)
 void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame)
 {
     struct peer *noted = sessions_on(&self->sessions, connection);
+    self->now_ms = now_ms;
     if (noted != NULL) {
         sessions_heard(noted, now_ms);
         note_progress(self, noted, frame);
@@ -348,6 +365,7 @@ void service_refuse_version(struct service *self, uint64_t connection, const str
 
 bool service_tick(struct service *self, uint64_t now_ms)
 {
+    self->now_ms = now_ms;
     sessions_tick(&self->sessions, now_ms);
     bool more = false;
     if (engine_next_deadline_ms(self->engine) <= now_ms) {

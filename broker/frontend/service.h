@@ -28,6 +28,7 @@ struct service {
     struct redrives redrives;
     struct backup *backup; // NULL: none can be made
     struct log_limit damage_log;
+    uint64_t now_ms; // of the last frame or tick
     bool out_of_memory;
     bool serve_again; // taking answers has changed queues: waiters are looked at once more
 };
@@ -52,6 +53,8 @@ uint64_t service_next_deadline_ms(const struct service *self); // UINT64_MAX: no
 bool service_failed(const struct service *self);
 
 // An item of an answer that leaves could not be read (see outbox_sink).
+// For reader.on_lost: the context is the service.
+void service_item_lost(void *service, uint64_t queue_id, uint64_t seq, enum nq_status why);
 void service_unreadable(struct service *self, uint64_t now_ms, uint64_t queue_id, uint64_t seq, enum nq_status why);
 
 // A backup has ended: whoever asked for it is told.
