@@ -113,9 +113,9 @@ void life_go_on(struct life *self, size_t commits)
         cr_assert_eq(life_commit(self, &error), NQ_OK, "%s", error.text);
         uint64_t what = random_below(&self->choices, 40);
         if (what < 2) {
-            free(rig_load(self->rig.store)); // a checkpoint
-        } else if (what < 5) {
-            open_again(self, what == 2);
+            free(rig_load(self->rig.store));                        // a checkpoint
+        } else if (what < 5 || self->commits == self->first + 10) { // once in any case, compacted
+            open_again(self, what == 2 || what >= 5);
         }
     }
 }

@@ -24,11 +24,11 @@ static void path_of(char path[256], const char *dir, const char *file)
     snprintf(path, 256, "%s/%s", dir, file);
 }
 
-static struct whole read_whole(const char *dir)
+static struct whole read_whole_of(const char *dir, const char *name)
 {
     struct whole file;
     struct stat status;
-    path_of(file.path, dir, "data.mdb");
+    path_of(file.path, dir, name);
     int fd = open(file.path, O_RDONLY | O_CLOEXEC);
     cr_assert(fd >= 0 && fstat(fd, &status) == 0);
     file.len = (size_t)status.st_size;
@@ -37,6 +37,11 @@ static struct whole read_whole(const char *dir)
     cr_assert_eq(read(fd, file.bytes, file.len), (ssize_t)file.len);
     close(fd);
     return file;
+}
+
+static struct whole read_whole(const char *dir)
+{
+    return read_whole_of(dir, "data.mdb");
 }
 
 static void write_whole(struct whole *file)
@@ -49,7 +54,7 @@ static void write_whole(struct whole *file)
 }
 
 // The next place of the marker at or behind `from`; the file's length: none.
-static size_t find(const struct whole *file, const char *marker, size_t len, size_t from)
+static size_t find(const struct whole *file, const void *marker, size_t len, size_t from)
 {
     const uint8_t *at = memmem(file->bytes + from, file->len - from, marker, len);
     return at == NULL ? file->len : (size_t)(at - file->bytes);
@@ -57,7 +62,12 @@ static size_t find(const struct whole *file, const char *marker, size_t len, siz
 
 size_t file_flip(const char *dir, const char *marker, size_t len, size_t at)
 {
-    struct whole file = read_whole(dir);
+    return file_flip_in(dir, "data.mdb", marker, len, at);
+}
+
+size_t file_flip_in(const char *dir, const char *name, const void *marker, size_t len, size_t at)
+{
+    struct whole file = read_whole_of(dir, name);
     size_t count = 0;
     for (size_t place = find(&file, marker, len, 0); place < file.len; place = find(&file, marker, len, place + 1)) {
         file.bytes[place + at] ^= 0x10;

@@ -164,6 +164,47 @@ def one_at_a_time_and_others_are_served(lab):
 
 
 @scenario
+def check_and_compact(lab):
+    """both refuse a folder that a broker uses; after a kill check reads the journal, too, and compact keeps all and gives space back"""
+    broker = lab.broker()
+    client = broker.client()
+    for _ in range(10):
+        client.put("q", *[os.urandom(20000) for _ in range(100)])
+    bodies = drain_all_but(client, "q", 50)
+    for action in ("check", "compact"):
+        text = lab.run("netqueue-broker", action, broker.data).expect(73).one_line_error()
+        check("using" in text and broker.data in text, "%s of a folder in use: %s", action, text)
+    broker.kill()
+    lab.run("netqueue-broker", "compact", broker.data).expect(0)
+    broker.start()
+    check_equal(broker.stat("q").unfinished, 50, "items after a kill and compact")
+    broker.stop()
+    before = os.path.getsize(os.path.join(broker.data, "data.mdb"))
+    result = lab.run("netqueue-broker", "compact", broker.data).expect(0)
+    after = os.path.getsize(os.path.join(broker.data, "data.mdb"))
+    check(after <= before and after < 3 << 20, "compact: %d -> %d: %s", before, after, result.out)
+    check_store(lab, broker.data)
+    broker.start()
+    check_equal(drain(broker.client(), "q"), bodies, "the rest, byte for byte")
+    for action in ("check", "compact"):
+        text = lab.run("netqueue-broker", action, lab.path("nowhere")).expect(73).one_line_error()
+        check("nowhere" in text, "%s of nothing: %s", action, text)
+
+
+def drain_all_but(client, queue, count):
+    """Finish all but the last `count`; these, put back."""
+    ready = client.stat(queue).ready
+    while ready > count:
+        status, items = client.get(queue, min(100, ready - count))
+        check_equal(status, Status.OK, "get")
+        client.task_done(*items)
+        ready -= len(items)
+    rest = client.get(queue, count)[1]
+    client.requeue(*rest)
+    return [i.body for i in rest]
+
+
+@scenario
 def killed_meanwhile(lab):
     """kill -9 while a backup is made: there is a whole one or none under its name"""
     broker, folder = broker_with_backups(lab)
