@@ -250,6 +250,7 @@ int app_compact(const struct config *config)
     uint64_t after;
     struct store_error error = {0};
     process_harden();
+    process_on_unreadable_memory(end_on_unreadable_store);
     enum nq_status status = store_lmdb_compact(config->action_dir, &before, &after, &error);
     if (status == NQ_OK) {
         printf("%s: %" PRIu64 " bytes before, %" PRIu64 " after\n", config->action_dir, before, after);

@@ -6,14 +6,6 @@
 #include "log.h"
 #include "service.h"
 
-static void refuse(struct request *request, enum nq_status status, const char *why)
-{
-    struct answer *answer = request_answer(request, status);
-    if (answer != NULL) {
-        answer->detail = why;
-    }
-}
-
 void request_backup(struct request *request)
 {
     struct service *self = request->service;
@@ -23,7 +15,7 @@ void request_backup(struct request *request)
         status = backup_start(self->backup, request->connection, request->wire->id, request->wire->as.backup_name, &why);
     }
     if (status != NQ_OK) {
-        refuse(request, status, why);
+        request_refuse(request, status, why);
     }
 }
 

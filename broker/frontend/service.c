@@ -91,6 +91,14 @@ struct answer *request_answer(struct request *request, enum nq_status status)
     return service_answer(request->service, request->connection, request->wire->id, status);
 }
 
+void request_refuse(struct request *request, enum nq_status status, const char *why)
+{
+    struct answer *answer = request_answer(request, status);
+    if (answer != NULL) {
+        answer->detail = why;
+    }
+}
+
 void *service_alloc(struct service *self, enum engine_durability when, size_t count, size_t size)
 {
     void *memory = nq_arena_calloc(groups_arena_of(&self->groups, when), count, size);
@@ -309,25 +317,17 @@ static void note_progress(struct service *self, struct peer *peer, const struct 
     }
 }
 
-static void refuse(struct request *request, enum nq_status status, const char *why)
-{
-    struct answer *answer = request_answer(request, status);
-    if (answer != NULL) {
-        answer->detail = why;
-    }
-}
-
 static void handle(struct request *request)
 {
     const struct wire_request *wire = request->wire;
     const struct operation *operation = &operations[wire->op];
     request->service->groups.open->items++;
     if (wire->refused != NQ_OK) {
-        refuse(request, wire->refused, wire->refused_why);
+        request_refuse(request, wire->refused, wire->refused_why);
     } else if (operation->handler == NULL) {
-        refuse(request, NQ_BAD_REQUEST, "unknown operation");
+        request_refuse(request, NQ_BAD_REQUEST, "unknown operation");
     } else if (operation->needs_session && request->peer == NULL) {
-        refuse(request, NQ_NO_SESSION, NULL);
+        request_refuse(request, NQ_NO_SESSION, NULL);
     } else {
         operation->handler(request);
     }

@@ -73,6 +73,7 @@ struct engine_bytes to_engine_bytes(struct nq_bytes bytes);
 
 // An answer to this request that waits for all that was applied ahead of it. NULL: out of memory (noted).
 struct answer *request_answer(struct request *request, enum nq_status status);
+void request_refuse(struct request *request, enum nq_status status, const char *why); // why: static text, or NULL
 struct answer *request_answer_whole(struct request *request, enum nq_status status, struct wire_reply **whole);
 struct answer *service_answer(struct service *self, uint64_t connection, uint64_t request_id, enum nq_status status);
 void *service_alloc(struct service *self, enum engine_durability when, size_t count, size_t size); // zeroed; NULL as above

@@ -9,7 +9,7 @@
 
 #include "lmdb_internal.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, GROWTH_BYTES = 1024 * 1024 };
 
 static void path_of(char path[PATH_BYTES], const char *dir, const char *file)
 {
@@ -71,12 +71,16 @@ static int write_tables(MDB_env *env, const uint8_t id[16], const uint8_t *salt)
     return mdb_txn_commit(txn);
 }
 
-// A data file by itself, that nobody else knows of.
+// A data file by itself, that nobody else knows of, to write a little into.
 static int open_file(const char *path, MDB_env **out)
 {
+    struct stat file;
     int rc = mdb_env_create(out);
     if (rc != 0) {
         return rc;
+    }
+    if (stat(path, &file) == 0) { // not as much address space as the store it is a copy of takes: there may not be as much again
+        mdb_env_set_mapsize(*out, ((size_t)file.st_size / GROWTH_BYTES + 2) * GROWTH_BYTES);
     }
     mdb_env_set_maxdbs(*out, DB_COUNT);
     rc = mdb_env_open(*out, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600);

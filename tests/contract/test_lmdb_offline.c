@@ -222,7 +222,7 @@ static void start_journaled(struct store_rig *rig)
     char command[600];
     struct engine_bytes body = {sizeof(marker), (const uint8_t *)marker};
     rig_start(rig, STORE_DISK);
-    rig_queue(rig, 1, 201, 1, 200);
+    rig_queue(rig, 1, 201, 1, 0); // the items come with later groups
     rig_commit(rig);
     free(rig_load(rig->store)); // a checkpoint
     for (uint64_t i = 0; i < 4; i++) {
@@ -245,14 +245,18 @@ Test(disk_offline, check_reads_the_groups_of_the_journal_and_finds_one_that_is_d
     struct store_rig rig;
     struct store_check_report report;
     start_journaled(&rig);
-    free(check(&rig, NQ_DAMAGED, &report)); // counted by the queue, but not stored yet
-    cr_assert(report.groups >= 1 && report.groups <= 4, "%lu", report.groups);
-    uint64_t groups = report.groups;
-    cr_assert_gt(
-        file_flip_in(rig.dir, "journal-0", part, sizeof(part), 3) + file_flip_in(rig.dir, "journal-1", part, sizeof(part), 3), 0);
+    free(check(&rig, NQ_OK, &report));
+    for (int i = 0; i < 5 && report.groups < 4; i++) { // a slow machine: a checkpoint came between, as one does each second
+        rig_end(&rig);
+        start_journaled(&rig);
+        free(check(&rig, NQ_OK, &report));
+    }
+    cr_assert_eq(report.groups, 4);
+    size_t flipped = file_flip_in(rig.dir, "journal-0", marker, sizeof(marker), 3);
+    cr_assert_gt(flipped + file_flip_in(rig.dir, "journal-1", marker, sizeof(marker), 3), 0);
     char *text = check(&rig, NQ_DAMAGED, &report);
     cr_assert_not_null(strstr(text, "the journal: it is damaged in the middle"), "%s", text);
-    cr_assert_lt(report.groups, groups);
+    cr_assert_eq(report.groups, 1);
     free(text);
     rig_end(&rig);
 }

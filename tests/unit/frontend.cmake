@@ -1,6 +1,7 @@
 nq_test(test_request SOURCES test_request.c service_fixture.c USES nq_frontend LABEL unit)
 nq_test(test_session_requests SOURCES test_session_requests.c service_fixture.c USES nq_frontend LABEL unit)
 nq_test(test_group SOURCES test_group.c service_fixture.c USES nq_frontend LABEL unit)
+nq_test(test_backup SOURCES test_backup.c service_fixture.c USES nq_frontend LABEL unit)
 nq_test(test_committer SOURCES test_committer.c USES nq_frontend LABEL unit)
 nq_test(test_restore SOURCES test_restore.c service_fixture.c USES nq_frontend LABEL unit)
 nq_test(test_router SOURCES test_router.c USES nq_frontend PkgConfig::zmq LABEL unit)
