@@ -40,3 +40,4 @@ struct crash_fault {
 };
 void crash_disk_fault(struct crash_disk *self, const struct crash_fault *fault);
 size_t crash_disk_faults(const struct crash_disk *self); // how many calls have failed
+bool crash_disk_lost(const struct crash_disk *self);     // a write or a sync was among them, not only a name or room ahead

@@ -25,19 +25,26 @@ static enum nq_status open_in(const char *parent, struct store **out, struct sto
     return store_disk_open(&options, out, error);
 }
 
-static void start_memory(struct life *self)
+// The memory store comes to the state after so many commits; states on the way that are not known yet are kept.
+static void replay(struct life *self, size_t commits)
 {
+    struct store *store = self->rig.store;
+    store_close(&self->memory);
     self->memory = store_memory_create(0, id);
     cr_assert_not_null(self->memory);
     random_start(&self->random, &self->rig, self->seed);
-    self->commits = 0;
-}
-
-static void keep_state(struct life *self)
-{
-    if (self->states[self->commits] == NULL) {
-        self->states[self->commits] = rig_state(self->memory);
+    self->rig.store = self->memory;
+    for (self->commits = 0;; self->commits++) {
+        if (self->states[self->commits] == NULL) {
+            self->states[self->commits] = rig_state(self->memory);
+        }
+        if (self->commits == commits) {
+            break;
+        }
+        random_commit(&self->random);
+        rig_commit(&self->rig);
     }
+    self->rig.store = store;
 }
 
 void life_start(struct life *self, uint64_t seed)
@@ -52,8 +59,7 @@ void life_start(struct life *self, uint64_t seed)
     snprintf(self->parent, sizeof(self->parent), "%s/now", self->base);
     rig_make_folder(self->parent);
     random_start(&self->choices, NULL, seed + 1000003);
-    start_memory(self);
-    keep_state(self);
+    replay(self, 0);
 }
 
 void life_end(struct life *self)
@@ -74,21 +80,12 @@ enum nq_status life_open(struct life *self, struct store_error *error)
 
 enum nq_status life_commit(struct life *self, struct store_error *error)
 {
-    struct store *store = self->rig.store;
     cr_assert_lt(self->commits, LIFE_COMMITS_MAX);
     random_commit(&self->random);
     self->submitted_at[self->commits + 1] = crash_disk_calls(self->disk);
-    enum nq_status status = store_commit(store, self->rig.changes, error);
+    enum nq_status status = rig_try_commit(&self->rig, error);
     self->answered_at[self->commits + 1] = crash_disk_calls(self->disk);
-    self->rig.store = self->memory;
-    if (status == NQ_OK) {
-        rig_commit(&self->rig);
-        self->commits++;
-        keep_state(self);
-    } else {
-        rig_forget(&self->rig);
-    }
-    self->rig.store = store;
+    self->commits += status == NQ_OK ? 1 : 0;
     return status;
 }
 
@@ -131,6 +128,7 @@ void life_close(struct life *self)
 {
     store_close(&self->rig.store);
     crash_disk_stop(self->disk);
+    replay(self, self->commits);
 }
 
 void life_allowed(const struct life *self, size_t calls, size_t *least, size_t *most)
@@ -201,13 +199,5 @@ void life_resume(struct life *self, size_t commits)
     snprintf(kept, sizeof(kept), "%s/kept", self->base);
     rig_remove_tree(self->parent);
     cr_assert_eq(rename(kept, self->parent), 0);
-    store_close(&self->memory);
-    start_memory(self);
-    self->rig.store = self->memory;
-    while (self->commits < commits) {
-        random_commit(&self->random);
-        rig_commit(&self->rig);
-        self->commits++;
-    }
-    self->rig.store = NULL;
+    replay(self, commits);
 }

@@ -29,7 +29,7 @@ void life_start(struct life *self, uint64_t seed);
 void life_end(struct life *self);
 
 enum nq_status life_open(struct life *self, struct store_error *error);
-// One random commit; OK: the memory store has it, too, and the state is kept.
+// One random commit. What the store should hold after it is worked out by life_close: here it would give checkpoints time to end.
 enum nq_status life_commit(struct life *self, struct store_error *error);
 // Commits up to this number, with openings, loads and compactions between them. All must go well.
 void life_go_on(struct life *self, size_t commits);

@@ -3,6 +3,7 @@
 // after a power cut all that was answered is there.
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crash_life.h"
@@ -58,6 +59,11 @@ static bool live(uint64_t seed, const struct crash_fault *fault, struct outcome 
     enum nq_status status = life_open(&life, &error);
     if (status == NQ_OK) {
         status = commit_all(&life, fault->at, outcome);
+        char *state = status == NQ_OK ? rig_try_state(life.rig.store) : NULL; // after a checkpoint
+        status = status == NQ_OK && state == NULL ? NQ_STORAGE_FAILED : status;
+        free(state);
+        cr_assert(status != NQ_OK || fault->error != EIO || !crash_disk_lost(life.disk), "fault %zu: it was tried again",
+                  fault->at);
         if (status == NQ_STORAGE_FAILED) {
             assert_dead(&life, fault->at);
         }

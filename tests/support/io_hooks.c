@@ -38,10 +38,10 @@ static any_function *real(const char *name)
 
 // ------------------------------------------------------------------------------------------------------------------------ paths
 
-static bool is_watched(const char *path)
+static bool is_watched(const struct io_watcher *watcher, const char *path)
 {
-    size_t len = strlen(watching->folder);
-    return strncmp(path, watching->folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
+    size_t len = strlen(watcher->folder);
+    return strncmp(path, watcher->folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
 static bool path_of_fd(int fd, char path[PATH_BYTES])
@@ -71,8 +71,13 @@ static bool path_at(int dir_fd, const char *name, char path[PATH_BYTES])
 // Between begin and end a call that somebody watches is the only one. 0: it may happen, else its errno. *seen: it is watched.
 static int begin(const struct io_call *call, bool *seen)
 {
+    const struct io_watcher *watcher = watching;
+    if (watcher != NULL && watcher->pause != NULL && is_watched(watcher, call->path)) {
+        watcher->pause(watcher->context, call);
+    }
     pthread_mutex_lock(&one_at_a_time);
-    *seen = watching != NULL && is_watched(call->path);
+    watcher = watching;
+    *seen = watcher != NULL && is_watched(watcher, call->path);
     if (!*seen) { // it may wait, for a pipe say
         pthread_mutex_unlock(&one_at_a_time);
         return 0;

@@ -29,6 +29,7 @@ struct io_watcher {
     void *context;
     int (*before)(void *context, const struct io_call *call);
     void (*after)(void *context, const struct io_call *call); // it has succeeded; may be NULL
+    void (*pause)(void *context, const struct io_call *call); // before all that, while other calls go on; may be NULL
 };
 
 void io_watch(const struct io_watcher *watcher); // NULL: nobody
