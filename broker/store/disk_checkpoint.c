@@ -76,17 +76,28 @@ static void checkpoint(struct disk_store *self)
     pthread_mutex_unlock(&self->mutex);
 }
 
-// Until no checkpoint is under way. Its failure is everybody's.
+// With the mutex locked. A checkpoint's failure is everybody's.
+static enum nq_status tell_failure(const struct disk_store *self, struct store_error *error)
+{
+    return self->failed.status == NQ_OK ? NQ_OK : disk_fail(error, self->failed.status, self->failed.text);
+}
+
+enum nq_status disk_refuse_if_failed(struct disk_store *self, struct store_error *error)
+{
+    pthread_mutex_lock(&self->mutex);
+    enum nq_status status = tell_failure(self, error);
+    pthread_mutex_unlock(&self->mutex);
+    return status;
+}
+
+// Until no checkpoint is under way.
 enum nq_status disk_wait_for_checkpoint(struct disk_store *self, struct store_error *error)
 {
     pthread_mutex_lock(&self->mutex);
     while (self->work) {
         pthread_cond_wait(&self->changed, &self->mutex);
     }
-    enum nq_status status = self->failed.status;
-    if (status != NQ_OK) {
-        disk_fail(error, status, self->failed.text);
-    }
+    enum nq_status status = tell_failure(self, error);
     pthread_mutex_unlock(&self->mutex);
     return status;
 }

@@ -71,10 +71,14 @@ static enum nq_status make_room(struct disk_store *self, size_t len, struct stor
 static enum nq_status commit_group(struct disk_store *self, const struct changes *changes, struct store_error *error)
 {
     size_t len = changes_encoded_bytes(changes);
+    enum nq_status status = disk_refuse_if_failed(self, error); // also while the journal could take it
+    if (status != NQ_OK) {
+        return status;
+    }
     if (len > journal_len_max(self->journal)) {
         return commit_through(self, changes, error);
     }
-    enum nq_status status = make_room(self, len, error);
+    status = make_room(self, len, error);
     if (status != NQ_OK) {
         return status;
     }
