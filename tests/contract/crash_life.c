@@ -47,6 +47,22 @@ static void replay(struct life *self, size_t commits)
     self->rig.store = store;
 }
 
+// Journals that were made small are used as they are: they are turned every few commits, while checkpoints are still under way, and
+// some commits are too large for them.
+static void make_small_journals(const struct life *self)
+{
+    enum { JOURNAL_BYTES = 128 * 1024 };
+    char path[192];
+    snprintf(path, sizeof(path), "%s/store", self->parent);
+    rig_make_folder(path);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/store/journal-%d", self->parent, i);
+        FILE *file = fopen(path, "we");
+        cr_assert(file != NULL && ftruncate(fileno(file), JOURNAL_BYTES) == 0);
+        fclose(file);
+    }
+}
+
 void life_start(struct life *self, uint64_t seed)
 {
     *self = (struct life){.seed = seed, .rig = {.kind = STORE_DISK, .changes = changes_create()}};
@@ -58,6 +74,9 @@ void life_start(struct life *self, uint64_t seed)
     }
     snprintf(self->parent, sizeof(self->parent), "%s/now", self->base);
     rig_make_folder(self->parent);
+    if (seed % 2 == 0) {
+        make_small_journals(self);
+    }
     random_start(&self->choices, NULL, seed + 1000003);
     replay(self, 0);
 }
