@@ -91,6 +91,42 @@ size_t file_break_pages(const char *dir, const char *marker, size_t len)
     return count;
 }
 
+size_t file_renumber_pages(const char *dir, const char *marker, size_t len)
+{
+    struct whole file = read_whole(dir);
+    size_t count = 0;
+    for (size_t place = find(&file, marker, len, 2 * PAGE_BYTES); place < file.len; place = find(&file, marker, len, place + 1)) {
+        file.bytes[place / PAGE_BYTES * PAGE_BYTES] ^= 1;
+        count++;
+    }
+    write_whole(&file);
+    return count;
+}
+
+size_t file_change_branches(const char *dir)
+{
+    enum { KIND_OFFSET = 10, LOWER_OFFSET = 12, POINTERS_OFFSET = 16, NODE_BYTES = 8, BRANCH = 1 };
+    struct whole file = read_whole(dir);
+    size_t count = 0;
+    for (size_t page = 2 * PAGE_BYTES; page + PAGE_BYTES <= file.len; page += PAGE_BYTES) {
+        uint16_t kind;
+        uint16_t lower;
+        uint16_t node;
+        memcpy(&kind, file.bytes + page + KIND_OFFSET, sizeof(kind));
+        memcpy(&lower, file.bytes + page + LOWER_OFFSET, sizeof(lower));
+        if (kind != BRANCH || lower < POINTERS_OFFSET + 4 || lower > PAGE_BYTES) {
+            continue;
+        }
+        memcpy(&node, file.bytes + page + lower - 2, sizeof(node));
+        if (node + NODE_BYTES + STORE_KEY_BYTES <= PAGE_BYTES) {
+            file.bytes[page + node + NODE_BYTES + STORE_KEY_BYTES - 1] ^= 0x1f; // within a few entries of where it was
+            count++;
+        }
+    }
+    write_whole(&file);
+    return count;
+}
+
 void file_truncate(const char *dir, off_t length)
 {
     char path[256];

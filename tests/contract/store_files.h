@@ -7,6 +7,9 @@
 // Flip a bit of the byte `at` in every copy of the marker; how many there were.
 size_t file_flip(const char *dir, const char *marker, size_t len, size_t at);
 size_t file_flip_in(const char *dir, const char *file, const void *marker, size_t len, size_t at); // of another file
+// A page that holds the marker gets another number; the last key of a page that leads to others is changed. How many there were.
+size_t file_renumber_pages(const char *dir, const char *marker, size_t len);
+size_t file_change_branches(const char *dir);
 void file_truncate(const char *dir, off_t length);
 void file_overwrite(const char *dir, const char *text, size_t length); // the text again and again
 void file_rename(const char *dir, const char *from, const char *to);

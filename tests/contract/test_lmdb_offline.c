@@ -139,6 +139,37 @@ Test(lmdb_offline, check_survives_broken_pages_and_names_them)
     rig_end(&rig);
 }
 
+Test(lmdb_offline, check_finds_a_page_with_another_number)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    store_close(&rig.store);
+    cr_assert_gt(file_renumber_pages(rig.dir, marker, sizeof(marker) - 1), 0);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert_not_null(strstr(text, "the store's pages: one is not what it should be"), "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
+// The walk from page to page meets every entry all the same.
+Test(lmdb_offline, check_finds_entries_that_their_keys_no_longer_lead_to)
+{
+    struct store_rig rig;
+    struct store_check_report report;
+    start_filled(&rig);
+    rig_queue(&rig, 3, 2001, 1, 2000);
+    rig_put(&rig, (struct rig_put){3, 1, .count = 2000, .body_len = 100});
+    rig_commit(&rig);
+    store_close(&rig.store);
+    cr_assert_gt(file_change_branches(rig.dir), 0);
+    char *text = check(&rig, NQ_DAMAGED, &report);
+    cr_assert_not_null(strstr(text, "an entry out of its place in table items"), "%s", text);
+    cr_assert_eq(report.damaged, 0, "%s", text);
+    free(text);
+    rig_end(&rig);
+}
+
 Test(lmdb_offline, check_and_compact_refuse_what_they_cannot_have)
 {
     struct store_rig rig;
