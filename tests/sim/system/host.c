@@ -90,9 +90,10 @@ bool host_step(void)
     return host.crashed;
 }
 
-bool host_has_news(void)
+unsigned host_ready(void)
 {
-    return host.crashed || host.terminating || (host.committer.busy && host.committer.done);
+    bool committed = host.committer.busy && host.committer.done;
+    return (host.crashed || host.terminating ? 1u : 0u) | (host.crashed || committed ? 2u : 0u);
 }
 
 void host_turn_ended(void)
@@ -178,21 +179,32 @@ int committer_fd(const struct committer *self)
     return 1;
 }
 
-void committer_submit(struct committer *self, const struct changes *changes)
+bool committer_submit(struct committer *self, const struct changes *changes, bool idle)
 {
     assert(!self->busy);
     self->busy = true;
     self->number++;
     if (host_step()) {
-        return;
+        return false;
     }
     self->len = changes_encoded_bytes(changes);
     self->bytes = malloc(self->len + 1);
     assert(self->bytes != NULL);
     changes_encode(changes, self->bytes);
     self->state = state_take();
+    if (idle && world_chance(300)) { // at once, in the caller's thread
+        write_group();
+        return true;
+    }
     uint64_t most = world_chance(50) ? host.config.disk_slow_us : host.config.disk_us;
     world_after(world_between(1, most), on_flushed, self, self->number);
+    return false;
+}
+
+uint64_t committer_typical_us(struct committer *self)
+{
+    (void)self;
+    return host.config.disk_us / 2;
 }
 
 bool committer_take(struct committer *self, enum nq_status *status, struct store_error *error)
@@ -217,6 +229,11 @@ void committer_wait(struct committer *self)
 }
 
 // ------------------------------------------------------------------------------------------------ clocks, random bytes, signals
+
+uint64_t clock_us(void)
+{
+    return world_now_us();
+}
 
 uint64_t clock_wall_ms(void)
 {

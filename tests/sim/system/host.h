@@ -20,6 +20,6 @@ bool host_has_crashed(void);
 void host_power_off(void); // after a crash: what was on its way to the disk gets there or not
 
 // For what stands between the broker and the machine.
-bool host_step(void); // true: it has crashed
-bool host_has_news(void);
+bool host_step(void);      // true: it has crashed
+unsigned host_ready(void); // bit 0: a signal has come, bit 1: a commit has ended
 void host_turn_ended(void);

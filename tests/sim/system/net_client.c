@@ -8,7 +8,7 @@
 #include "net_client.h"
 #include "world.h"
 
-enum { EVENTS_MAX = 64, WAIT_MS_MAX = 3600 * 1000, CLOCK_AT_START_MS = 77 * 1000 * 1000 };
+enum { EVENTS_MAX = 64, WAIT_MS_MAX = 3600 * 1000, TICK_MS = 4, CLOCK_AT_START_MS = 77 * 1000 * 1000 };
 
 struct connection {
     struct endpoint endpoint; // first
@@ -97,8 +97,9 @@ void connection_close(struct connection *self, int linger_ms)
     net_close(&self->endpoint);
 }
 
-enum connection_event connection_next_event(struct connection *self)
+enum connection_event connection_next_event(struct connection *self, uint64_t now_ms)
 {
+    (void)now_ms;
     if (self->events_count == 0) {
         return CONNECTION_NOTHING;
     }
@@ -173,6 +174,11 @@ void connection_wake(struct connection *self)
 uint64_t connection_now_ms(void)
 {
     return CLOCK_AT_START_MS + world_now_ms();
+}
+
+uint64_t connection_tick_ms(void)
+{
+    return connection_now_ms() / TICK_MS * TICK_MS;
 }
 
 // --------------------------------------------------------------------------------------------------------- for the simulation

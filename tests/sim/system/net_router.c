@@ -47,14 +47,21 @@ const char *router_endpoint(const struct router *self, size_t index)
     return index == 0 ? "sim://broker" : NULL;
 }
 
-void router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms)
+unsigned router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms)
 {
     (void)self;
     (void)fds;
     (void)fd_count;
     host_turn_ended();
-    bool ready = host_has_news() || (reading && !net_inbox_is_empty()) || timeout_ms == 0;
+    bool ready = host_ready() != 0 || (reading && !net_inbox_is_empty()) || timeout_ms == 0;
     runner_wait_us(ready ? world_between(1, 20) : timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * 1000);
+    return host_ready();
+}
+
+void router_pause(void)
+{
+    (void)host_step();
+    runner_wait_us(world_between(1, 20));
 }
 
 bool router_receive(struct router *self, uint64_t *connection, const void **data, size_t *len)

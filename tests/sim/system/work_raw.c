@@ -109,8 +109,8 @@ static void take_hello(struct raw *self, const struct wire_reply *reply)
 
 static void take_events(struct raw *self)
 {
-    for (enum connection_event event = connection_next_event(self->connection); event != CONNECTION_NOTHING;
-         event = connection_next_event(self->connection)) {
+    for (enum connection_event event = connection_next_event(self->connection, connection_now_ms()); event != CONNECTION_NOTHING;
+         event = connection_next_event(self->connection, connection_now_ms())) {
         self->greeted = self->is_up = false;
     }
     if (!self->greeted && connection_is_writable(self->connection)) {
