@@ -1,5 +1,6 @@
 #include "crc32c.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 // The remainder of each byte, for the reflected polynomial 0x82F63B78.
@@ -51,25 +52,76 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data, size_t len)
+#define WITH_SSE42 __attribute__((target("sse4.2")))
+#define WITH_PCLMUL __attribute__((target("sse4.2,pclmul")))
+
+static inline uint64_t word_at(const uint8_t *bytes)
 {
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    return word;
+}
+
+WITH_SSE42 static uint32_t run_on(uint32_t state, const uint8_t *bytes, size_t len)
+{
+    uint64_t wide = state;
+    for (; len >= 8; len -= 8, bytes += 8) {
+        wide = __builtin_ia32_crc32di(wide, word_at(bytes));
+    }
+    state = (uint32_t)wide;
+    for (; len > 0; len--) {
+        state = __builtin_ia32_crc32qi(state, *bytes++);
+    }
+    return state;
+}
+
+WITH_SSE42 static uint32_t crc32c_sse42(uint32_t crc, const void *data, size_t len)
+{
+    return ~run_on(~crc, data, len);
+}
+
+// The state after as many zero bytes as the factor stands for: x^(8 * bytes - 33) modulo the polynomial, bits reflected.
+WITH_PCLMUL static uint64_t shifted(uint64_t state, long long factor)
+{
+    typedef long long pair __attribute__((vector_size(16)));
+    const pair product = __builtin_ia32_pclmulqdq128((pair){(long long)state, 0}, (pair){factor, 0}, 0);
+    return __builtin_ia32_crc32di(0, (uint64_t)product[0]);
+}
+
+// An instruction takes three cycles and one can begin in each: three thirds of a block at once.
+struct thirds {
+    size_t bytes; // of one third
+    long long once, twice;
+};
+
+WITH_PCLMUL static uint32_t crc32c_thirds(uint32_t crc, const void *data, size_t len)
+{
+    static const struct thirds sizes[] = {{4096, 0x82F89C77, 0x54A86326}, {256, 0xB9E02B86, 0xDD7E3B0C}};
     const uint8_t *bytes = data;
     uint64_t state = ~crc;
-    for (; len >= 8; len -= 8, bytes += 8) {
-        uint64_t word;
-        memcpy(&word, bytes, 8);
-        state = __builtin_ia32_crc32di(state, word);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        const struct thirds size = sizes[i];
+        for (; len >= 3 * size.bytes; len -= 3 * size.bytes, bytes += 3 * size.bytes) {
+            uint64_t second = 0;
+            uint64_t third = 0;
+            for (size_t at = 0; at < size.bytes; at += 8) {
+                state = __builtin_ia32_crc32di(state, word_at(bytes + at));
+                second = __builtin_ia32_crc32di(second, word_at(bytes + size.bytes + at));
+                third = __builtin_ia32_crc32di(third, word_at(bytes + 2 * size.bytes + at));
+            }
+            state = shifted(state, size.twice) ^ shifted(second, size.once) ^ third;
+        }
     }
-    uint32_t tail = (uint32_t)state;
-    for (; len > 0; len--) {
-        tail = __builtin_ia32_crc32qi(tail, *bytes++);
-    }
-    return ~tail;
+    return ~run_on((uint32_t)state, bytes, len);
 }
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
-    return __builtin_cpu_supports("sse4.2") ? crc32c_sse42(crc, data, len) : crc32c_portable(crc, data, len);
+    if (!__builtin_cpu_supports("sse4.2")) {
+        return crc32c_portable(crc, data, len);
+    }
+    bool long_enough = len >= 1024 && __builtin_cpu_supports("pclmul");
+    return long_enough ? crc32c_thirds(crc, data, len) : crc32c_sse42(crc, data, len);
 }
 #else
 uint32_t crc32c(uint32_t crc, const void *data, size_t len)

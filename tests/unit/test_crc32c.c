@@ -45,3 +45,19 @@ Test(crc32c, pieces_and_places_make_no_difference)
         }
     }
 }
+
+// Long ones take another way than short ones, in blocks of two sizes with a rest behind them.
+Test(crc32c, long_ones_are_as_byte_by_byte)
+{
+    static uint8_t bytes[3 * 3 * 4096 + 3 * 256 + 16];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 37 + (i >> 8) * 11);
+    }
+    static const size_t lengths[] = {767, 768, 1023, 1024, 1536, 12287, 12288, 12289, 13056, 24576, 36864, sizeof(bytes) - 8};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        for (size_t from = 0; from < 8; from++) {
+            uint32_t start = (uint32_t)(from * 0x9E3779B9u);
+            cr_expect_eq(crc32c(start, bytes + from, lengths[i]), crc32c_portable(start, bytes + from, lengths[i]));
+        }
+    }
+}
