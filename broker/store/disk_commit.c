@@ -4,7 +4,9 @@
 #include "changes_codec.h"
 #include "disk_internal.h"
 
-#define CHECKPOINT_BYTES (8u << 20) // of memory, after which a checkpoint begins
+// Of memory: after so much a checkpoint begins; with half as much again a commit waits for the one under way, so that none is
+// much larger. On top comes as much as the records of queues and streams take, which each checkpoint writes anew.
+#define CHECKPOINT_BYTES (8u << 20)
 
 // An item that a move copies, from the layers below the active overlay.
 static enum nq_status find_below(void *context, uint64_t queue_id, uint64_t seq, struct store_item *item)
@@ -22,6 +24,9 @@ bool disk_take_in(struct disk_store *self, const struct changes *changes)
     const struct overlay_below below = {.context = self, .find = find_below};
     bool was_idle = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST) == 0;
     pthread_rwlock_wrlock(&self->layers);
+    if (!self->reading) {
+        overlay_reuse(self->active);
+    }
     bool ok = overlay_apply(self->active, changes, &below);
     disk_note_unwritten(self);
     pthread_rwlock_unlock(&self->layers);
@@ -60,8 +65,10 @@ static enum nq_status commit_through(struct disk_store *self, const struct chang
 static enum nq_status make_room(struct disk_store *self, size_t len, struct store_error *error)
 {
     bool full = !journal_fits(self->journal, len);
-    bool large = overlay_bytes(self->active) >= CHECKPOINT_BYTES;
-    if (!full && (!large || disk_checkpoint_is_under_way(self))) {
+    size_t bytes = overlay_bytes(self->active);
+    size_t enough = CHECKPOINT_BYTES + 2 * overlay_steady_bytes(self->active);
+    bool may_go_on = bytes < enough || (bytes < enough + enough / 2 && disk_checkpoint_is_under_way(self));
+    if (!full && may_go_on) {
         return NQ_OK;
     }
     enum nq_status status = disk_wait_for_checkpoint(self, error);

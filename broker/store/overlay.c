@@ -1,125 +1,9 @@
-#include "overlay.h"
-
-#include <stdlib.h>
+// Taking commits into an overlay.
 #include <string.h>
 
-#include "arena.h"
-#include "table.h"
+#include "overlay_internal.h"
 
-enum { SPAN_BITS = 6, SPAN_ITEMS = 1 << SPAN_BITS, ARENA_CHUNK_BYTES = 1024 * 1024, WIDE = 65536 };
-
-struct overlay_item {
-    uint64_t accepted_ms, put_bytes;
-    size_t headers_len, own_headers_len, body_len;
-    uint8_t bytes[]; // headers, then body
-};
-
-// Neighbouring seqs of one queue.
-struct span {
-    uint64_t queue_id, number; // seq >> SPAN_BITS
-    uint64_t removed;          // bit per seq: an item below is gone
-    struct overlay_item *items[SPAN_ITEMS];
-};
-
-// The last word on a record: written, or dropped.
-struct entry {
-    bool dropped;
-    struct change change; // its record points into the arena
-};
-
-enum entry_table { ENTRY_QUEUE, ENTRY_ITEM, ENTRY_RUN, ENTRY_STREAM, ENTRY_SESSION, ENTRY_TABLES };
-
-struct quarantined {
-    struct quarantined *next;
-    uint64_t queue_id, seq;
-};
-
-// A removal too wide to be kept by seq. Items put after it are in their spans, and found there first.
-struct wide {
-    struct wide *next;
-    uint64_t queue_id, first_seq, last_seq;
-};
-
-struct dropped_queue {
-    struct dropped_queue *next;
-    uint64_t queue_id;
-};
-
-struct overlay {
-    struct nq_arena *arena;
-    struct table spans; // (queue id, number)
-    struct table entries[ENTRY_TABLES];
-    struct quarantined *quarantined;
-    struct wide *wide;
-    struct dropped_queue *dropped_queues; // whatever was written of them later: below, their streams go
-    struct meta_record meta;
-    bool has_meta;
-    struct span *last; // of the one who changes it
-};
-
-struct overlay *overlay_create(void)
-{
-    struct overlay *self = calloc(1, sizeof(*self));
-    if (self != NULL) {
-        self->arena = nq_arena_create(ARENA_CHUNK_BYTES, 0);
-        if (self->arena == NULL) {
-            overlay_destroy(&self);
-        }
-    }
-    return self;
-}
-
-void overlay_destroy(struct overlay **self_p)
-{
-    struct overlay *self = *self_p;
-    if (self == NULL) {
-        return;
-    }
-    nq_arena_destroy(&self->arena);
-    table_fini(&self->spans);
-    for (size_t i = 0; i < ENTRY_TABLES; i++) {
-        table_fini(&self->entries[i]);
-    }
-    free(self);
-    *self_p = NULL;
-}
-
-size_t overlay_bytes(const struct overlay *self)
-{
-    size_t bytes = nq_arena_used(self->arena);
-    const struct table *tables[] = {&self->spans,      &self->entries[0], &self->entries[1],
-                                    &self->entries[2], &self->entries[3], &self->entries[4]};
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        bytes += tables[i]->mask * sizeof(struct table_slot);
-    }
-    return bytes;
-}
-
-bool overlay_is_empty(const struct overlay *self)
-{
-    return !self->has_meta && nq_arena_used(self->arena) == 0;
-}
-
-// ---------------------------------------------------------------------------------------------------------------------- items
-
-static struct span *span_for(struct overlay *self, uint64_t queue_id, uint64_t seq)
-{
-    uint64_t number = seq >> SPAN_BITS;
-    if (self->last != NULL && self->last->queue_id == queue_id && self->last->number == number) {
-        return self->last;
-    }
-    struct span *span = table_find(&self->spans, queue_id, number);
-    if (span == NULL) {
-        span = nq_arena_calloc(self->arena, 1, sizeof(*span));
-        if (span == NULL || !table_insert(&self->spans, queue_id, number, span)) {
-            return NULL;
-        }
-        span->queue_id = queue_id;
-        span->number = number;
-    }
-    self->last = span;
-    return span;
-}
+enum { WIDE = 65536 };
 
 static uint8_t *append(uint8_t *at, struct engine_bytes bytes)
 {
@@ -129,19 +13,32 @@ static uint8_t *append(uint8_t *at, struct engine_bytes bytes)
     return at + bytes.len;
 }
 
+// Forget an item that was put within this overlay. False: there is none.
+static bool forget_item(struct overlay *self, struct span *span, uint64_t seq)
+{
+    struct overlay_item **place = &span->items[seq % SPAN_ITEMS];
+    if (*place == NULL) {
+        return false;
+    }
+    overlay_item_kill(self, *place);
+    *place = NULL;
+    span->count--;
+    return true;
+}
+
 static struct overlay_item *add_item(struct overlay *self, uint64_t queue_id, uint64_t seq, struct engine_bytes own,
                                      struct engine_bytes added, struct engine_bytes body)
 {
-    struct span *span = span_for(self, queue_id, seq);
-    struct overlay_item *item = nq_arena_alloc(self->arena, sizeof(*item) + own.len + added.len + body.len);
+    struct span *span = overlay_span_for(self, queue_id, seq);
+    struct overlay_item *item = overlay_item_create(self, own.len + added.len, body.len);
     if (span == NULL || item == NULL) {
-        return NULL;
+        return NULL; // the overlay is of no more use
     }
-    item->headers_len = own.len + added.len;
-    item->own_headers_len = own.len;
-    item->body_len = body.len;
+    item->own_headers_len = (uint32_t)own.len;
     append(append(append(item->bytes, own), added), body);
+    forget_item(self, span, seq);
     span->items[seq % SPAN_ITEMS] = item;
+    span->count++;
     return item;
 }
 
@@ -175,7 +72,7 @@ static bool remove_wide(struct overlay *self, uint64_t queue_id, uint64_t first_
         for (uint64_t k = 0; span != NULL && span->queue_id == queue_id && k < SPAN_ITEMS; k++) {
             uint64_t seq = (span->number << SPAN_BITS) + k;
             if (seq >= first_seq && seq <= last_seq) {
-                span->items[k] = NULL;
+                forget_item(self, span, seq);
             }
         }
     }
@@ -183,7 +80,7 @@ static bool remove_wide(struct overlay *self, uint64_t queue_id, uint64_t first_
     for (size_t i = 0; records->slots != NULL && i <= records->mask;) {
         const struct table_slot *slot = &records->slots[i];
         if (slot->value != NULL && slot->a == queue_id && slot->b >= first_seq && slot->b <= last_seq) {
-            table_remove(records, slot->a, slot->b); // another may move into this slot: look again
+            overlay_entry_remove(self, ENTRY_ITEM, slot->a, slot->b); // another may move into this slot: look again
         } else {
             i++;
         }
@@ -196,74 +93,22 @@ static bool remove_items(struct overlay *self, uint64_t queue_id, uint64_t first
     if (last_seq - first_seq >= WIDE) {
         return remove_wide(self, queue_id, first_seq, last_seq);
     }
-    struct table *records = &self->entries[ENTRY_ITEM];
     for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
-        struct span *span = span_for(self, queue_id, seq);
+        struct span *span = overlay_span_for(self, queue_id, seq);
         if (span == NULL) {
             return false;
         }
-        if (span->items[seq % SPAN_ITEMS] != NULL) {
-            span->items[seq % SPAN_ITEMS] = NULL;
-        } else {
+        if (!forget_item(self, span, seq)) {
             span->removed |= 1ull << (seq % SPAN_ITEMS);
         }
-        if (records->count > 0) {
-            table_remove(records, queue_id, seq); // the store below drops its own with the item
+        if (self->entries[ENTRY_ITEM].count > 0) {
+            overlay_entry_remove(self, ENTRY_ITEM, queue_id, seq); // the store below drops its own with the item
+        }
+        if (seq % SPAN_ITEMS == SPAN_ITEMS - 1 || seq == last_seq) {
+            overlay_span_release(self, span);
         }
     }
     return true;
-}
-
-static void describe(const struct overlay_item *stored, uint64_t seq, struct store_item *item)
-{
-    *item = (struct store_item){.seq = seq,
-                                .accepted_ms = stored->accepted_ms,
-                                .put_bytes = stored->put_bytes,
-                                .body = {stored->body_len, stored->bytes + stored->headers_len},
-                                .headers = {stored->headers_len, stored->bytes},
-                                .own_headers = {stored->own_headers_len, stored->bytes}};
-}
-
-enum overlay_found overlay_find(const struct overlay *self, uint64_t queue_id, uint64_t seq, struct store_item *item)
-{
-    const struct span *span = table_find(&self->spans, queue_id, seq >> SPAN_BITS);
-    if (span != NULL && span->items[seq % SPAN_ITEMS] != NULL) {
-        describe(span->items[seq % SPAN_ITEMS], seq, item);
-        return OVERLAY_ITEM;
-    }
-    bool removed = span != NULL && (span->removed >> (seq % SPAN_ITEMS) & 1) != 0;
-    for (const struct wide *wide = self->wide; wide != NULL && !removed; wide = wide->next) {
-        removed = wide->queue_id == queue_id && seq >= wide->first_seq && seq <= wide->last_seq;
-    }
-    return removed ? OVERLAY_REMOVED : OVERLAY_NOTHING;
-}
-
-bool overlay_next(const struct overlay *self, uint64_t queue_id, uint64_t from, uint64_t below, uint64_t *seq)
-{
-    uint64_t misses = 0;
-    for (uint64_t at = from; at < below && misses <= self->spans.count; at = (at | (SPAN_ITEMS - 1)) + 1) {
-        const struct span *span = table_find(&self->spans, queue_id, at >> SPAN_BITS);
-        misses += span == NULL ? 1 : 0;
-        for (uint64_t i = at; span != NULL && i < below && i >> SPAN_BITS == span->number; i++) {
-            if (span->items[i % SPAN_ITEMS] != NULL) {
-                *seq = i;
-                return true;
-            }
-        }
-    }
-    // A wide gap with few spans: look at all of them rather than at all of it.
-    bool found = false;
-    for (size_t i = 0; misses > self->spans.count && self->spans.slots != NULL && i <= self->spans.mask; i++) {
-        const struct span *span = self->spans.slots[i].value;
-        for (uint64_t k = 0; span != NULL && span->queue_id == queue_id && k < SPAN_ITEMS; k++) {
-            uint64_t candidate = (span->number << SPAN_BITS) + k;
-            if (span->items[k] != NULL && candidate >= from && candidate < below && (!found || candidate < *seq)) {
-                *seq = candidate;
-                found = true;
-            }
-        }
-    }
-    return found;
 }
 
 static bool add_quarantined(struct overlay *self, uint64_t queue_id, uint64_t seq)
@@ -274,12 +119,12 @@ static bool add_quarantined(struct overlay *self, uint64_t queue_id, uint64_t se
     }
     *one = (struct quarantined){.next = self->quarantined, .queue_id = queue_id, .seq = seq};
     self->quarantined = one;
-    struct span *span = span_for(self, one->queue_id, one->seq);
+    struct span *span = overlay_span_for(self, one->queue_id, one->seq);
     if (span == NULL) {
         return false;
     }
-    table_remove(&self->entries[ENTRY_ITEM], one->queue_id, one->seq);
-    span->items[one->seq % SPAN_ITEMS] = NULL;
+    overlay_entry_remove(self, ENTRY_ITEM, one->queue_id, one->seq);
+    forget_item(self, span, one->seq);
     span->removed |= 1ull << (one->seq % SPAN_ITEMS);
     return true;
 }
@@ -319,31 +164,39 @@ static bool apply_move(struct overlay *self, const struct change *change, const 
 
 // -------------------------------------------------------------------------------------------------------------------- records
 
+// A record of an item that was put within this overlay was first written within it, too: the store below has none.
+static bool is_fresh(const struct overlay *self, enum entry_table in, uint64_t queue_id, uint64_t seq)
+{
+    const struct span *span = in == ENTRY_ITEM || in == ENTRY_RUN ? table_find(&self->spans, queue_id, seq >> SPAN_BITS) : NULL;
+    return span != NULL && span->items[seq % SPAN_ITEMS] != NULL;
+}
+
 static bool set_entry(struct overlay *self, enum entry_table in, uint64_t a, uint64_t b, const struct change *change,
                       const void *record, size_t bytes)
 {
-    struct entry *entry = table_find(&self->entries[in], a, b);
-    void *copy = NULL;
+    struct entry *entry = overlay_entry_for(self, in, a, b);
     if (entry == NULL) {
-        entry = nq_arena_calloc(self->arena, 1, sizeof(*entry));
-        if (entry == NULL || !table_insert(&self->entries[in], a, b, entry)) {
-            return false;
-        }
-    } else if (!entry->dropped && record != NULL) {
-        copy = (void *)(uintptr_t)entry->change.as.queue; // its place is reused: records of one table have one size
+        return false;
     }
-    if (record != NULL) {
-        copy = copy == NULL ? nq_arena_alloc(self->arena, bytes) : copy;
-        if (copy == NULL) {
-            return false;
-        }
-        memcpy(copy, record, bytes);
-    }
-    entry->dropped = record == NULL;
+    entry->fresh = entry->fresh || is_fresh(self, in, a, b);
+    entry->dropped = false;
     entry->change = *change;
-    if (record != NULL) {
-        entry->change.as.queue = copy; // any of the record pointers: they share their place
+    entry->change.as.queue = memcpy(entry->record, record, bytes); // any of the record pointers: they share their place
+    return true;
+}
+
+static bool drop_entry(struct overlay *self, enum entry_table in, uint64_t a, uint64_t b, const struct change *change)
+{
+    struct entry *entry = overlay_entry_for(self, in, a, b);
+    if (entry == NULL) {
+        return false;
     }
+    if (entry->fresh || is_fresh(self, in, a, b)) {
+        overlay_entry_remove(self, in, a, b);
+        return true;
+    }
+    entry->dropped = true;
+    entry->change = *change;
     return true;
 }
 
@@ -352,7 +205,7 @@ static bool drop_queue(struct overlay *self, uint64_t queue_id)
     struct table *streams = &self->entries[ENTRY_STREAM];
     for (size_t i = 0; streams->slots != NULL && i <= streams->mask;) {
         if (streams->slots[i].value != NULL && streams->slots[i].a == queue_id) {
-            table_remove(streams, queue_id, streams->slots[i].b);
+            overlay_entry_remove(self, ENTRY_STREAM, queue_id, streams->slots[i].b);
         } else {
             i++;
         }
@@ -363,7 +216,7 @@ static bool drop_queue(struct overlay *self, uint64_t queue_id)
     }
     *dropped = (struct dropped_queue){.next = self->dropped_queues, .queue_id = queue_id};
     self->dropped_queues = dropped;
-    table_remove(&self->entries[ENTRY_QUEUE], queue_id, 0);
+    overlay_entry_remove(self, ENTRY_QUEUE, queue_id, 0);
     return true;
 }
 
@@ -386,19 +239,19 @@ static bool apply_one(struct overlay *self, const struct change *change, const s
     case CHANGE_ITEM:
         return SET(ENTRY_ITEM, change->as.item->queue_id, change->as.item->seq, item);
     case CHANGE_ITEM_DROP:
-        return set_entry(self, ENTRY_ITEM, change->as.item_drop.queue_id, change->as.item_drop.seq, change, NULL, 0);
+        return drop_entry(self, ENTRY_ITEM, change->as.item_drop.queue_id, change->as.item_drop.seq, change);
     case CHANGE_RUN:
         return SET(ENTRY_RUN, change->as.run->queue_id, change->as.run->first_seq, run);
     case CHANGE_RUN_DROP:
-        return set_entry(self, ENTRY_RUN, change->as.run_drop.queue_id, change->as.run_drop.first_seq, change, NULL, 0);
+        return drop_entry(self, ENTRY_RUN, change->as.run_drop.queue_id, change->as.run_drop.first_seq, change);
     case CHANGE_STREAM:
         return SET(ENTRY_STREAM, change->as.stream->queue_id, change->as.stream->stream, stream);
     case CHANGE_STREAM_DROP:
-        return set_entry(self, ENTRY_STREAM, change->as.stream_drop.queue_id, change->as.stream_drop.stream, change, NULL, 0);
+        return drop_entry(self, ENTRY_STREAM, change->as.stream_drop.queue_id, change->as.stream_drop.stream, change);
     case CHANGE_SESSION:
         return SET(ENTRY_SESSION, change->as.session->session_no, 0, session);
     case CHANGE_SESSION_DROP:
-        return set_entry(self, ENTRY_SESSION, change->as.session_drop.session_no, 0, change, NULL, 0);
+        return drop_entry(self, ENTRY_SESSION, change->as.session_drop.session_no, 0, change);
     case CHANGE_META:
         self->meta = *change->as.meta;
         self->has_meta = true;
@@ -418,98 +271,4 @@ bool overlay_apply(struct overlay *self, const struct changes *changes, const st
         ok = apply_one(self, changes_at(changes, i), below);
     }
     return ok;
-}
-
-// ----------------------------------------------------------------------------------------------------------------------- emit
-
-static int compare_spans(const void *a, const void *b)
-{
-    const struct span *x = *(struct span *const *)a;
-    const struct span *y = *(struct span *const *)b;
-    if (x->queue_id != y->queue_id) {
-        return x->queue_id < y->queue_id ? -1 : 1;
-    }
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static bool emit_removed(const struct span *span, struct changes *out)
-{
-    bool ok = true;
-    for (uint64_t i = 0; ok && span->removed != 0 && i < SPAN_ITEMS; i++) {
-        if ((span->removed >> i & 1) != 0) {
-            uint64_t seq = (span->number << SPAN_BITS) + i;
-            ok = changes_add(out, &(struct change){.kind = CHANGE_REMOVE,
-                                                   .as.remove = {.queue_id = span->queue_id, .first_seq = seq, .last_seq = seq}});
-        }
-    }
-    return ok;
-}
-
-static bool emit_items(const struct span *span, struct changes *out)
-{
-    bool ok = true;
-    for (uint64_t i = 0; ok && i < SPAN_ITEMS; i++) {
-        const struct overlay_item *item = span->items[i];
-        if (item != NULL) {
-            ok = changes_add(out, &(struct change){.kind = CHANGE_COPY,
-                                                   .as.copy = {.queue_id = span->queue_id,
-                                                               .seq = (span->number << SPAN_BITS) + i,
-                                                               .accepted_ms = item->accepted_ms,
-                                                               .put_bytes = item->put_bytes,
-                                                               .own_headers = {item->own_headers_len, item->bytes},
-                                                               .added_headers = {item->headers_len - item->own_headers_len,
-                                                                                 item->bytes + item->own_headers_len},
-                                                               .body = {item->body_len, item->bytes + item->headers_len}}});
-        }
-    }
-    return ok;
-}
-
-static bool emit_spans(const struct overlay *self, struct changes *out)
-{
-    struct span **spans = malloc((self->spans.count + 1) * sizeof(struct span *));
-    size_t count = 0;
-    bool ok = spans != NULL;
-    for (size_t i = 0; ok && self->spans.slots != NULL && i <= self->spans.mask; i++) {
-        if (self->spans.slots[i].value != NULL) {
-            spans[count++] = self->spans.slots[i].value;
-        }
-    }
-    if (count > 0) {
-        qsort(spans, count, sizeof(struct span *), compare_spans);
-    }
-    for (const struct quarantined *one = self->quarantined; ok && one != NULL; one = one->next) { // before the removals
-        ok = changes_add(
-            out, &(struct change){.kind = CHANGE_QUARANTINE, .as.quarantine = {.queue_id = one->queue_id, .seq = one->seq}});
-    }
-    for (const struct wide *wide = self->wide; ok && wide != NULL; wide = wide->next) {
-        ok = changes_add(
-            out,
-            &(struct change){.kind = CHANGE_REMOVE,
-                             .as.remove = {.queue_id = wide->queue_id, .first_seq = wide->first_seq, .last_seq = wide->last_seq}});
-    }
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = emit_removed(spans[i], out);
-    }
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = emit_items(spans[i], out);
-    }
-    free(spans);
-    return ok;
-}
-
-bool overlay_emit(const struct overlay *self, struct changes *out)
-{
-    bool ok = emit_spans(self, out);
-    for (const struct dropped_queue *dropped = self->dropped_queues; ok && dropped != NULL; dropped = dropped->next) {
-        ok = changes_add(out, &(struct change){.kind = CHANGE_QUEUE_DROP, .as.queue_drop = {.queue_id = dropped->queue_id}});
-    }
-    for (size_t in = 0; in < ENTRY_TABLES; in++) {
-        const struct table *table = &self->entries[in];
-        for (size_t i = 0; ok && table->slots != NULL && i <= table->mask; i++) {
-            const struct entry *entry = table->slots[i].value;
-            ok = entry == NULL || changes_add(out, &entry->change);
-        }
-    }
-    return ok && (!self->has_meta || changes_add(out, &(struct change){.kind = CHANGE_META, .as.meta = &self->meta}));
 }

@@ -23,12 +23,16 @@ struct overlay_below {
 // Take in one commit. False: out of memory, and the overlay is of no more use.
 bool overlay_apply(struct overlay *self, const struct changes *changes, const struct overlay_below *below);
 
+// What was put and removed within the overlay is used again from here on: nobody may still look at what a find returned.
+void overlay_reuse(struct overlay *self);
+
 enum overlay_found { OVERLAY_NOTHING, OVERLAY_ITEM, OVERLAY_REMOVED };
 enum overlay_found overlay_find(const struct overlay *self, uint64_t queue_id, uint64_t seq, struct store_item *item);
 // The lowest seq from `from` up to, not including, `below` that has an item here. False: none.
 bool overlay_next(const struct overlay *self, uint64_t queue_id, uint64_t from, uint64_t below, uint64_t *seq);
 
-size_t overlay_bytes(const struct overlay *self); // of memory
+size_t overlay_bytes(const struct overlay *self);        // of memory, in use
+size_t overlay_steady_bytes(const struct overlay *self); // of these: bounded by the number of queues, streams and sessions
 bool overlay_is_empty(const struct overlay *self);
 
 // Add to `out` what brings a store below up to date. Borrows from the overlay. False: out of memory.
