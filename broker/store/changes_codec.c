@@ -4,23 +4,14 @@
 
 #include "record_codec.h"
 
-// Each change: its kind in one byte, then numbers of 8 bytes, records as record_codec writes them, lengths of 4 and bytes.
+// Each change: its kind in one byte with PACKED in it, then numbers and lengths as varints, records as record_pack writes them.
+// Without PACKED, as written up to version 0.1: numbers of 8 bytes, lengths of 4, records with their key as record_codec stores them.
 
-static uint8_t *put_number(uint8_t *at, uint64_t number)
-{
-    memcpy(at, &number, 8);
-    return at + 8;
-}
-
-static uint8_t *put_len(uint8_t *at, size_t len)
-{
-    uint32_t four = (uint32_t)len;
-    memcpy(at, &four, 4);
-    return at + 4;
-}
+enum { PACKED = 0x80, LEN_BYTES_MAX = 5 };
 
 static uint8_t *put_bytes(uint8_t *at, struct engine_bytes bytes)
 {
+    at = varint_write(at, bytes.len);
     if (bytes.len > 0) {
         memcpy(at, bytes.data, bytes.len);
     }
@@ -28,28 +19,26 @@ static uint8_t *put_bytes(uint8_t *at, struct engine_bytes bytes)
 }
 
 // The kinds that are one record.
-static bool record_of(const struct change *change, enum record_kind *kind, const void **record, uint64_t key[2])
+static bool record_of(const struct change *change, enum record_kind *kind, const void **record)
 {
-    key[1] = 0;
     switch (change->kind) {
     case CHANGE_QUEUE:
-        *kind = RECORD_QUEUE, *record = change->as.queue, key[0] = change->as.queue->queue_id;
+        *kind = RECORD_QUEUE, *record = change->as.queue;
         return true;
     case CHANGE_ITEM:
-        *kind = RECORD_ITEM, *record = change->as.item, key[0] = change->as.item->queue_id, key[1] = change->as.item->seq;
+        *kind = RECORD_ITEM, *record = change->as.item;
         return true;
     case CHANGE_RUN:
-        *kind = RECORD_RUN, *record = change->as.run, key[0] = change->as.run->queue_id, key[1] = change->as.run->first_seq;
+        *kind = RECORD_RUN, *record = change->as.run;
         return true;
     case CHANGE_STREAM:
-        *kind = RECORD_STREAM, *record = change->as.stream, key[0] = change->as.stream->queue_id,
-        key[1] = change->as.stream->stream;
+        *kind = RECORD_STREAM, *record = change->as.stream;
         return true;
     case CHANGE_SESSION:
-        *kind = RECORD_SESSION, *record = change->as.session, key[0] = change->as.session->session_no;
+        *kind = RECORD_SESSION, *record = change->as.session;
         return true;
     case CHANGE_META:
-        *kind = RECORD_META, *record = change->as.meta, key[0] = 0;
+        *kind = RECORD_META, *record = change->as.meta;
         return true;
     case CHANGE_PUT:
     case CHANGE_REMOVE:
@@ -108,56 +97,53 @@ static size_t numbers_of(struct change *change, uint64_t *numbers[3])
     return 0;
 }
 
-static size_t put_run_bytes(const struct change *change)
+static size_t put_run_bytes_max(const struct change *change)
 {
-    size_t bytes = 5 * 8 + 1;
+    size_t bytes = 5 * VARINT_BYTES_MAX + 1;
     for (size_t i = 0; i < change->as.put.count; i++) {
-        bytes += 4 + change->as.put.bodies[i].len;
-        bytes += change->as.put.headers == NULL ? 0 : 4 + change->as.put.headers[i].len;
+        bytes += LEN_BYTES_MAX + change->as.put.bodies[i].len;
+        bytes += change->as.put.headers == NULL ? 0 : LEN_BYTES_MAX + change->as.put.headers[i].len;
     }
     return bytes;
 }
 
-static size_t change_bytes(const struct change *change)
+static size_t change_bytes_max(const struct change *change)
 {
     enum record_kind kind;
     const void *record;
-    uint64_t key[2];
-    uint64_t *numbers[3];
-    struct change copy = *change;
     if (change->kind == CHANGE_PUT) {
-        return 1 + put_run_bytes(change);
+        return 1 + put_run_bytes_max(change);
     }
     if (change->kind == CHANGE_MOVE) {
-        return 1 + 6 * 8 + 1 + 4 + change->as.move.add_headers.len;
+        return 1 + 6 * VARINT_BYTES_MAX + 1 + LEN_BYTES_MAX + change->as.move.add_headers.len;
     }
-    if (record_of(change, &kind, &record, key)) {
-        return 1 + 2 * 8 + record_bytes(kind);
+    if (record_of(change, &kind, &record)) {
+        return 1 + record_packed_bytes_max(kind);
     }
-    return 1 + 8 * numbers_of(&copy, numbers);
+    return 1 + 3 * VARINT_BYTES_MAX;
 }
 
-size_t changes_encoded_bytes(const struct changes *changes)
+size_t changes_encoded_bytes_max(const struct changes *changes)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < changes_count(changes); i++) {
-        bytes += change_bytes(changes_at(changes, i));
+        bytes += change_bytes_max(changes_at(changes, i));
     }
     return bytes;
 }
 
 static uint8_t *encode_put(const struct change *change, uint8_t *at)
 {
-    at = put_number(at, change->as.put.queue_id);
-    at = put_number(at, change->as.put.first_seq);
-    at = put_number(at, change->as.put.count);
-    at = put_number(at, change->as.put.accepted_ms);
-    at = put_number(at, change->as.put.put_bytes);
+    at = varint_write(at, change->as.put.queue_id);
+    at = varint_write(at, change->as.put.first_seq);
+    at = varint_write(at, change->as.put.count);
+    at = varint_write(at, change->as.put.accepted_ms);
+    at = varint_write(at, change->as.put.put_bytes);
     *at++ = change->as.put.headers != NULL;
     for (size_t i = 0; i < change->as.put.count; i++) {
-        at = put_bytes(put_len(at, change->as.put.bodies[i].len), change->as.put.bodies[i]);
+        at = put_bytes(at, change->as.put.bodies[i]);
         if (change->as.put.headers != NULL) {
-            at = put_bytes(put_len(at, change->as.put.headers[i].len), change->as.put.headers[i]);
+            at = put_bytes(at, change->as.put.headers[i]);
         }
     }
     return at;
@@ -165,59 +151,57 @@ static uint8_t *encode_put(const struct change *change, uint8_t *at)
 
 static uint8_t *encode_move(const struct change *change, uint8_t *at)
 {
-    at = put_number(at, change->as.move.queue_id);
-    at = put_number(at, change->as.move.seq);
-    at = put_number(at, change->as.move.to_queue_id);
-    at = put_number(at, change->as.move.to_seq);
-    at = put_number(at, change->as.move.accepted_ms);
-    at = put_number(at, change->as.move.put_bytes);
+    at = varint_write(at, change->as.move.queue_id);
+    at = varint_write(at, change->as.move.seq);
+    at = varint_write(at, change->as.move.to_queue_id);
+    at = varint_write(at, change->as.move.to_seq);
+    at = varint_write(at, change->as.move.accepted_ms);
+    at = varint_write(at, change->as.move.put_bytes);
     *at++ = change->as.move.strip_headers;
-    return put_bytes(put_len(at, change->as.move.add_headers.len), change->as.move.add_headers);
+    return put_bytes(at, change->as.move.add_headers);
 }
 
 static uint8_t *encode_one(const struct change *change, uint8_t *at)
 {
     enum record_kind kind;
     const void *record;
-    uint64_t key[2];
     uint64_t *numbers[3];
     struct change copy = *change;
-    *at++ = (uint8_t)change->kind;
+    *at++ = (uint8_t)(change->kind | PACKED);
     if (change->kind == CHANGE_PUT) {
         return encode_put(change, at);
     }
     if (change->kind == CHANGE_MOVE) {
         return encode_move(change, at);
     }
-    if (record_of(change, &kind, &record, key)) {
-        uint8_t key_bytes[STORE_KEY_BYTES];
-        store_key_encode(key[0], key[1], key_bytes);
-        memcpy(at, key_bytes, STORE_KEY_BYTES);
-        record_encode(kind, key_bytes, record, at + STORE_KEY_BYTES);
-        return at + STORE_KEY_BYTES + record_bytes(kind);
+    if (record_of(change, &kind, &record)) {
+        return record_pack(kind, record, at);
     }
     size_t count = numbers_of(&copy, numbers);
     for (size_t i = 0; i < count; i++) {
-        at = put_number(at, *numbers[i]);
+        at = varint_write(at, *numbers[i]);
     }
     return at;
 }
 
-void changes_encode(const struct changes *changes, uint8_t *out)
+size_t changes_encode(const struct changes *changes, uint8_t *out)
 {
+    uint8_t *at = out;
     for (size_t i = 0; i < changes_count(changes); i++) {
-        out = encode_one(changes_at(changes, i), out);
+        at = encode_one(changes_at(changes, i), at);
     }
+    return (size_t)(at - out);
 }
 
 // --------------------------------------------------------------------------------------------------------------------- decode
 
 struct reading {
     const uint8_t *at, *end;
+    bool packed;
     bool failed;
 };
 
-static uint64_t get_number(struct reading *reading, size_t width)
+static uint64_t get_fixed(struct reading *reading, size_t width)
 {
     uint64_t number = 0;
     if ((size_t)(reading->end - reading->at) < width) {
@@ -229,14 +213,30 @@ static uint64_t get_number(struct reading *reading, size_t width)
     return number;
 }
 
+// Of `width` bytes unless it is packed.
+static uint64_t get_number(struct reading *reading, size_t width)
+{
+    uint64_t number;
+    if (!reading->packed || reading->failed) {
+        return get_fixed(reading, width);
+    }
+    const uint8_t *next = varint_read(reading->at, reading->end, &number);
+    if (next == NULL) {
+        reading->failed = true;
+        return 0;
+    }
+    reading->at = next;
+    return number;
+}
+
 static struct engine_bytes get_bytes(struct reading *reading)
 {
-    size_t len = (size_t)get_number(reading, 4);
-    if (reading->failed || (size_t)(reading->end - reading->at) < len) {
+    uint64_t len = get_number(reading, 4);
+    if (reading->failed || (uint64_t)(reading->end - reading->at) < len) {
         reading->failed = true;
         return (struct engine_bytes){0};
     }
-    struct engine_bytes bytes = {len, reading->at};
+    struct engine_bytes bytes = {(size_t)len, reading->at};
     reading->at += len;
     return bytes;
 }
@@ -248,7 +248,7 @@ static void decode_put(struct reading *reading, struct nq_arena *arena, struct c
     change->as.put.count = (size_t)get_number(reading, 8);
     change->as.put.accepted_ms = get_number(reading, 8);
     change->as.put.put_bytes = get_number(reading, 8);
-    bool has_headers = get_number(reading, 1) != 0;
+    bool has_headers = get_fixed(reading, 1) != 0;
     size_t count = change->as.put.count;
     if (reading->failed || count > (size_t)(reading->end - reading->at)) {
         reading->failed = true;
@@ -275,7 +275,7 @@ static void decode_move(struct reading *reading, struct change *change)
     change->as.move.to_seq = get_number(reading, 8);
     change->as.move.accepted_ms = get_number(reading, 8);
     change->as.move.put_bytes = get_number(reading, 8);
-    change->as.move.strip_headers = get_number(reading, 1) != 0;
+    change->as.move.strip_headers = get_fixed(reading, 1) != 0;
     change->as.move.add_headers = get_bytes(reading);
 }
 
@@ -290,6 +290,11 @@ union any_record {
 
 static bool decode_record(struct reading *reading, enum record_kind kind, union any_record *record)
 {
+    if (reading->packed) {
+        const uint8_t *next = record_unpack(kind, reading->at, reading->end, record);
+        reading->at = next == NULL ? reading->at : next;
+        return next != NULL;
+    }
     size_t bytes = STORE_KEY_BYTES + record_bytes(kind);
     if ((size_t)(reading->end - reading->at) < bytes ||
         !record_decode(kind, reading->at, reading->at + STORE_KEY_BYTES, record_bytes(kind), record)) {
@@ -320,7 +325,9 @@ static bool decode_one(struct reading *reading, struct nq_arena *arena, struct c
     union any_record record;
     enum record_kind kind;
     uint64_t *numbers[3];
-    struct change change = {.kind = (enum change_kind)get_number(reading, 1)};
+    uint8_t kind_byte = (uint8_t)get_fixed(reading, 1);
+    struct change change = {.kind = (enum change_kind)(kind_byte & ~PACKED)};
+    reading->packed = (kind_byte & PACKED) != 0;
     if (change.kind == CHANGE_PUT) {
         decode_put(reading, arena, &change);
     } else if (change.kind == CHANGE_MOVE) {

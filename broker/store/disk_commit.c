@@ -77,23 +77,21 @@ static enum nq_status make_room(struct disk_store *self, size_t len, struct stor
 
 static enum nq_status commit_group(struct disk_store *self, const struct changes *changes, struct store_error *error)
 {
-    size_t len = changes_encoded_bytes(changes);
     enum nq_status status = disk_refuse_if_failed(self, error); // also while the journal could take it
     if (status != NQ_OK) {
         return status;
     }
+    if (!reserve_group(self, changes_encoded_bytes_max(changes))) {
+        return disk_fail(error, NQ_NO_MEMORY, "out of memory for a commit");
+    }
+    size_t len = changes_encode(changes, self->group + JOURNAL_HEADER_BYTES);
     if (len > journal_len_max(self->journal)) {
         return commit_through(self, changes, error);
     }
     status = make_room(self, len, error);
-    if (status != NQ_OK) {
-        return status;
+    if (status == NQ_OK) {
+        status = journal_append(self->journal, self->group, len, error);
     }
-    if (!reserve_group(self, len)) {
-        return disk_fail(error, NQ_NO_MEMORY, "out of memory for a commit");
-    }
-    changes_encode(changes, self->group + JOURNAL_HEADER_BYTES);
-    status = journal_append(self->journal, self->group, len, error);
     if (status == NQ_OK && !disk_take_in(self, changes)) {
         status = disk_fail(error, NQ_NO_MEMORY, "out of memory");
     }

@@ -210,6 +210,100 @@ bool record_decode(enum record_kind kind, const uint8_t key[STORE_KEY_BYTES], co
     return is_plausible(kind, record);
 }
 
+// --------------------------------------------------------------------------------------------------------------------- packed
+
+uint8_t *varint_write(uint8_t *out, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7) {
+        *out++ = (uint8_t)(number | 0x80);
+    }
+    *out++ = (uint8_t)number;
+    return out;
+}
+
+const uint8_t *varint_read(const uint8_t *in, const uint8_t *end, uint64_t *number)
+{
+    *number = 0;
+    for (unsigned shift = 0; in < end && shift < 64; shift += 7) {
+        uint8_t byte = *in++;
+        *number |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80) {
+            return in;
+        }
+    }
+    return NULL;
+}
+
+static bool is_number(const struct field *field)
+{
+    return field->width == 1 || field->width == 4 || field->width == 8;
+}
+
+size_t record_packed_bytes_max(enum record_kind kind)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < kinds[kind].count; i++) {
+        bytes += VARINT_BYTES_MAX + (is_number(&kinds[kind].fields[i]) ? 0u : kinds[kind].fields[i].width);
+    }
+    return bytes;
+}
+
+static uint64_t number_at(const uint8_t *member, size_t width)
+{
+    uint64_t number = 0; // little-endian machines: the low bytes come first
+    memcpy(&number, member, width);
+    return number;
+}
+
+uint8_t *record_pack(enum record_kind kind, const void *record, uint8_t *out)
+{
+    for (size_t i = 0; i < kinds[kind].count; i++) {
+        const struct field *field = &kinds[kind].fields[i];
+        const uint8_t *member = (const uint8_t *)record + field->offset;
+        if (is_number(field)) {
+            out = varint_write(out, number_at(member, field->width));
+            continue;
+        }
+        size_t len = field->width;
+        while (len > 0 && member[len - 1] == 0) {
+            len--;
+        }
+        out = varint_write(out, len);
+        memcpy(out, member, len);
+        out += len;
+    }
+    return out;
+}
+
+const uint8_t *record_unpack(enum record_kind kind, const uint8_t *in, const uint8_t *end, void *record)
+{
+    memset(record, 0, kinds[kind].struct_bytes);
+    for (size_t i = 0; i < kinds[kind].count; i++) {
+        const struct field *field = &kinds[kind].fields[i];
+        uint8_t *member = (uint8_t *)record + field->offset;
+        uint64_t number;
+        in = varint_read(in, end, &number);
+        if (in == NULL) {
+            return NULL;
+        }
+        if (is_number(field)) {
+            if (field->width < 8 && number >> (8 * field->width) != 0) {
+                return NULL;
+            }
+            memcpy(member, &number, field->width);
+            continue;
+        }
+        if (number > field->width || number > (uint64_t)(end - in)) {
+            return NULL;
+        }
+        memcpy(member, in, (size_t)number);
+        in += number;
+    }
+    return is_plausible(kind, record) ? in : NULL;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- items
+
 size_t item_stored_bytes(size_t headers_len, size_t body_len)
 {
     return STORE_ITEM_HEADER_BYTES + headers_len + body_len;

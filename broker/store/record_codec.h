@@ -15,6 +15,7 @@ enum {
     STORE_RECORD_BYTES_MAX = 640,
     STORE_ITEM_HEADER_BYTES = 32,
     STORE_NUMBER_BYTES = 12,
+    VARINT_BYTES_MAX = 10,
 };
 
 enum record_kind { RECORD_META, RECORD_QUEUE, RECORD_ITEM, RECORD_RUN, RECORD_STREAM, RECORD_SESSION, RECORD_KINDS };
@@ -27,6 +28,15 @@ size_t record_bytes(enum record_kind kind); // as stored
 void record_encode(enum record_kind kind, const uint8_t key[STORE_KEY_BYTES], const void *record, uint8_t *out);
 // False: of the wrong size, or damaged. `record` is a struct of the kind, filled.
 bool record_decode(enum record_kind kind, const uint8_t key[STORE_KEY_BYTES], const void *data, size_t len, void *record);
+
+// The same without a checksum and as short as may be, for the journal: numbers as varints, bytes without the zeros at their end.
+size_t record_packed_bytes_max(enum record_kind kind);
+uint8_t *record_pack(enum record_kind kind, const void *record, uint8_t *out); // where it ends
+// Where it ends; NULL: it is cut short or makes no sense.
+const uint8_t *record_unpack(enum record_kind kind, const uint8_t *in, const uint8_t *end, void *record);
+
+uint8_t *varint_write(uint8_t *out, uint64_t number);                                // at most VARINT_BYTES_MAX
+const uint8_t *varint_read(const uint8_t *in, const uint8_t *end, uint64_t *number); // NULL: cut short, or too long
 
 size_t item_stored_bytes(size_t headers_len, size_t body_len);
 // Write a whole item to `out` (item_stored_bytes long). `headers` are the item's own, `added` those of moves.

@@ -99,3 +99,41 @@ Test(record_codec, item_comes_back_and_any_changed_byte_is_seen)
         cr_assert_not(item_decode(item_key, bytes, shorter, &item));
     }
 }
+
+Test(record_codec, packed_records_come_back_are_short_and_are_refused_when_cut)
+{
+    struct queue_record back;
+    struct queue_record queue = {.queue_id = 3, .name_len = 4, .name = "jobs", .next_seq = 10, .cursor = 9, .temporary = true};
+    uint8_t bytes[2 * STORE_RECORD_BYTES_MAX];
+    size_t len = (size_t)(record_pack(RECORD_QUEUE, &queue, bytes) - bytes);
+    cr_expect_lt(len, 60);
+    memset(queue.name, 'n', sizeof(queue.name));
+    memset(queue.dead_letter, 0xFF, sizeof(queue.dead_letter));
+    queue.name_len = queue.dead_letter_len = ENGINE_NAME_BYTES_MAX;
+    queue.queue_id = queue.maxsize = queue.put_bytes = queue.quarantined = UINT64_MAX;
+    queue.max_deliveries = UINT32_MAX;
+    queue.state = UINT8_MAX;
+    len = (size_t)(record_pack(RECORD_QUEUE, &queue, bytes) - bytes);
+    cr_assert_leq(len, record_packed_bytes_max(RECORD_QUEUE));
+    cr_assert_eq(record_unpack(RECORD_QUEUE, bytes, bytes + len, &back), bytes + len);
+    cr_expect_eq(memcmp(&back, &queue, sizeof(back)), 0);
+    for (size_t cut = 0; cut < len; cut++) {
+        cr_expect_null(record_unpack(RECORD_QUEUE, bytes, bytes + cut, &back), "cut at %zu", cut);
+    }
+}
+
+Test(record_codec, varints_take_any_number_and_end)
+{
+    static const uint64_t numbers[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX >> 1, UINT64_MAX};
+    uint8_t bytes[VARINT_BYTES_MAX];
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uint64_t number = 1;
+        const uint8_t *end = varint_write(bytes, numbers[i]);
+        cr_expect_eq(varint_read(bytes, end, &number), end);
+        cr_expect_eq(number, numbers[i]);
+        cr_expect_null(varint_read(bytes, end - 1, &number));
+    }
+    static const uint8_t endless[11] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    uint64_t number;
+    cr_expect_null(varint_read(endless, endless + sizeof(endless), &number));
+}
