@@ -187,10 +187,9 @@ bool committer_submit(struct committer *self, const struct changes *changes, boo
     if (host_step()) {
         return false;
     }
-    self->len = changes_encoded_bytes(changes);
-    self->bytes = malloc(self->len + 1);
+    self->bytes = malloc(changes_encoded_bytes_max(changes) + 1);
     assert(self->bytes != NULL);
-    changes_encode(changes, self->bytes);
+    self->len = changes_encode(changes, self->bytes);
     self->state = state_take();
     if (idle && world_chance(300)) { // at once, in the caller's thread
         write_group();
