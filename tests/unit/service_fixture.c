@@ -3,24 +3,15 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "restore.h"
 #include "store_memory.h"
 
 enum { STREAM = 7 };
 
-static uint64_t start_clock(void *context, uint64_t last_stored_ms)
-{
-    struct fixture *self = context;
-    self->now_ms = last_stored_ms > FIXTURE_START_MS ? last_stored_ms : FIXTURE_START_MS;
-    return self->now_ms;
-}
-
-static void on_send(void *context, uint64_t connection, const struct wire_packer *packer)
+static bool on_frame(void *context, uint64_t connection, const struct wire_packer *packer)
 {
     struct fixture *self = context;
     if (connection == self->dead_connection) {
-        sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
-        return;
+        return false;
     }
     size_t size = wire_packed_size(packer);
     uint8_t *data = nq_arena_alloc(self->arena, size + 1);
@@ -33,79 +24,18 @@ static void on_send(void *context, uint64_t connection, const struct wire_packer
         cr_assert_lt(self->reply_count, FIXTURE_REPLIES_MAX);
         self->replies[self->reply_count++] = (struct fixture_reply){connection, frame.replies[i]};
     }
-}
-
-static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why)
-{
-    struct fixture *self = context;
-    service_unreadable(&self->service, self->now_ms, queue_id, seq, why);
-}
-
-static bool on_probe(void *context, uint64_t connection)
-{
-    struct fixture *self = context;
-    cr_assert(outbox_send_probe(&self->outbox, connection));
-    return connection != self->dead_connection;
-}
-
-static bool counted_random(void *out, size_t len)
-{
-    static uint8_t next = 1;
-    memset(out, next++, len);
     return true;
-}
-
-static void open_engine(struct fixture *self)
-{
-    static const struct engine_config engine_config = {.lease_ms = NQ_LEASE_MS_DEFAULT,
-                                                       .hold_max_ms = NQ_HOLD_MAX_MS_DEFAULT,
-                                                       .dedup_keep_ms = NQ_DEDUP_KEEP_MS_DEFAULT,
-                                                       .orphan_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT,
-                                                       .queues_max = 100,
-                                                       .sessions_max = 10,
-                                                       .streams_max = 100,
-                                                       .delayed_max = 100,
-                                                       .leases_per_session_max = 1000};
-    static const struct dispatch_config dispatch_config = {
-        .waiters_per_session_max = 100, .parked_bytes_per_session_max = 1000, .parked_bytes_max = 2000};
-    const struct restore_order order = {
-        .store = self->store, .reader = &self->reader, .config = &engine_config, .context = self, .start_clock = start_clock};
-    struct restore_result result;
-    struct store_error error;
-    cr_assert_eq(restore(&order, &result, &error), NQ_OK, "%s", error.text);
-    self->engine = result.engine;
-    self->dispatch = dispatch_create(self->engine, &dispatch_config);
-    cr_assert_not_null(self->dispatch);
 }
 
 struct fixture *fixture_create_on(struct store *store)
 {
     struct fixture *self = calloc(1, sizeof(*self));
-    self->store = store;
+    struct service_rig_config config = service_rig_small();
+    struct store_error error;
     self->arena = nq_arena_create(65536, 0);
-    reader_init(&self->reader, store);
-    open_engine(self);
-    self->service = (struct service){
-        .config = {.limits = {.body_bytes = 1000,
-                              .headers_bytes = 100,
-                              .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
-                              .session_timeout_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT,
-                              .session_grace_ms = NQ_SESSION_GRACE_MS_DEFAULT},
-                   .random = counted_random,
-                   .started_ms = self->now_ms},
-        .engine = self->engine,
-        .dispatch = self->dispatch,
-        .store = store,
-        .reader = &self->reader,
-    };
-    const struct sessions_config sessions = {
-        .grace_ms = NQ_SESSION_GRACE_MS_DEFAULT, .timeout_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT, .context = self, .probe = on_probe};
-    const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
-    space_init(&self->service.space, store, 0);
-    sessions_init(&self->service.sessions, self->engine, self->dispatch, &sessions);
-    cr_assert(groups_init(&self->service.groups, self->engine, self->dispatch));
-    cr_assert(sessions_expect_restored(&self->service.sessions, self->now_ms));
-    cr_assert(outbox_init(&self->outbox, self->engine, &self->reader, NQ_FRAME_BYTES_DEFAULT, &sink));
+    config.context = self;
+    config.frame = on_frame;
+    cr_assert_eq(service_rig_open(&self->rig, store, &config, &error), NQ_OK, "%s", error.text);
     return self;
 }
 
@@ -117,14 +47,8 @@ struct fixture *fixture_create(void)
 
 struct store *fixture_destroy_but_store(struct fixture *self)
 {
-    struct store *store = self->store;
-    reader_end(&self->reader);
-    outbox_fini(&self->outbox);
-    redrives_fini(&self->service.redrives);
-    sessions_fini(&self->service.sessions);
-    groups_fini(&self->service.groups);
-    dispatch_destroy(&self->dispatch);
-    engine_destroy(&self->engine);
+    struct store *store = self->rig.store;
+    service_rig_close(&self->rig);
     nq_arena_destroy(&self->arena);
     free(self);
     return store;
@@ -138,29 +62,18 @@ void fixture_destroy(struct fixture *self)
 
 static void end_turn(struct fixture *self)
 {
-    service_tick(&self->service, self->now_ms);
-    cr_assert_not(service_failed(&self->service));
-    cr_assert(outbox_send(&self->outbox, &self->service.groups.now));
-    reader_end(&self->reader);
-    groups_recycle(&self->service.groups);
+    cr_assert(service_rig_end_turn(&self->rig));
 }
 
 void fixture_send_frame(struct fixture *self, uint64_t connection, const struct wire_request_frame *frame)
 {
-    static const struct wire_decode_limits limits = {.body_bytes = 1000, .headers_bytes = 100};
     const struct wire_packer *packer = wire_prepare_requests(self->arena, frame);
     cr_assert_not_null(packer);
     size_t size = wire_packed_size(packer);
     uint8_t *data = nq_arena_alloc(self->arena, size + 1);
     wire_pack(packer, data);
-    struct wire_request_frame decoded;
-    enum nq_status status = wire_decode_requests(groups_arena(&self->service.groups), data, size, &limits, &decoded);
-    if (status == NQ_UNSUPPORTED_VERSION) {
-        service_refuse_version(&self->service, connection, &decoded);
-    } else {
-        cr_assert_eq(status, NQ_OK, "%s", nq_status_text(status));
-        service_frame(&self->service, self->now_ms, connection, &decoded);
-    }
+    enum nq_status status = service_rig_receive(&self->rig, connection, data, size);
+    cr_assert(status == NQ_OK || status == NQ_UNSUPPORTED_VERSION, "%s", nq_status_text(status));
     end_turn(self);
 }
 
@@ -174,37 +87,24 @@ void fixture_send(struct fixture *self, uint64_t connection, const struct wire_r
 
 void fixture_tick(struct fixture *self, uint64_t ms)
 {
-    self->now_ms += ms;
+    self->rig.now_ms += ms;
     end_turn(self);
 }
 
 bool fixture_seal(struct fixture *self)
 {
-    if (engine_pending(self->engine) == ENGINE_PENDING_NONE && self->service.groups.open->answers.count == 0) {
-        return false;
-    }
-    groups_seal(&self->service.groups, self->now_ms, false);
-    return true;
+    return service_rig_seal(&self->rig);
 }
 
 void fixture_land(struct fixture *self)
 {
-    struct store_error error;
-    struct groups *groups = &self->service.groups;
-    cr_assert_not_null(groups->flying);
-    cr_assert_eq(store_commit(self->store, groups->flying->changes, &error), NQ_OK);
-    reader_end(&self->reader);
-    cr_assert(outbox_send(&self->outbox, &groups->flying->answers));
-    groups_landed(groups);
-    redrives_retry(&self->service.redrives);
-    end_turn(self);
+    cr_assert_not_null(self->rig.service.groups.flying);
+    cr_assert_eq(service_rig_land(&self->rig), NQ_OK);
 }
 
 void fixture_commit(struct fixture *self)
 {
-    for (int i = 0; i < 20 && fixture_seal(self); i++) {
-        fixture_land(self);
-    }
+    cr_assert_eq(service_rig_commit(&self->rig, 20), NQ_OK);
 }
 
 const struct wire_reply *fixture_take(struct fixture *self, uint64_t connection, uint64_t id)

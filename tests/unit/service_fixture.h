@@ -1,10 +1,9 @@
 // A service over the real engine, dispatch and memory store, without sockets and threads: requests go in encoded, replies come out
 // decoded, time is a number, and commits end when the test says so.
 #pragma once
-#include "outbox.h"
-#include "service.h"
+#include "service_rig.h"
 
-enum { FIXTURE_REPLIES_MAX = 512, FIXTURE_START_MS = 1000000 };
+enum { FIXTURE_REPLIES_MAX = 512 };
 
 struct fixture_reply {
     uint64_t connection;
@@ -12,14 +11,8 @@ struct fixture_reply {
 };
 
 struct fixture {
-    struct store *store;
-    struct reader reader;
-    struct engine *engine;
-    struct dispatch *dispatch;
-    struct service service;
-    struct outbox outbox;
-    struct nq_arena *arena; // of the test and of what came out
-    uint64_t now_ms;
+    struct service_rig rig;
+    struct nq_arena *arena;   // of the test and of what came out
     uint64_t dead_connection; // sending there fails
     struct fixture_reply replies[FIXTURE_REPLIES_MAX];
     size_t reply_count, frame_count, probe_count;

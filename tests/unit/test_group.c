@@ -104,7 +104,7 @@ Test(group, leases_alone_hold_up_no_answer)
 {
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
     send_get(2, 11);
-    cr_assert_eq(engine_pending(fixture->engine), ENGINE_PENDING_LAZY);
+    cr_assert_eq(engine_pending(fixture->rig.engine), ENGINE_PENDING_LAZY);
     cr_assert_not_null(fixture_take(fixture, 2, 11));
     const struct wire_request ping = {.id = 12, .op = WIRE_PING};
     fixture_send(fixture, 1, &ping, 1);
@@ -134,7 +134,7 @@ Test(group, answers_for_one_connection_share_a_frame)
 
 Test(group, answers_beyond_the_frame_limit_are_split)
 {
-    fixture->outbox.frame_bytes_max = 2000;
+    fixture->rig.outbox.frame_bytes_max = 2000;
     char text[901];
     memset(text, 'a', 900);
     text[900] = '\0';
@@ -163,7 +163,7 @@ Test(group, requests_that_change_nothing_do_not_fill_it)
         fixture->reply_count = 0;
         nq_arena_reset(fixture->arena);
         fixture_send(fixture, 1, pings, 500);
-        cr_assert_not(groups_open_is_full(&fixture->service.groups));
+        cr_assert_not(groups_open_is_full(&fixture->rig.service.groups));
     }
     fixture->reply_count = 0;
 }
@@ -175,11 +175,11 @@ Test(group, is_full_with_its_items)
         bodies[i] = bytes_of("x");
     }
     for (uint64_t i = 0; i < 4; i++) {
-        cr_assert_not(groups_open_is_full(&fixture->service.groups));
+        cr_assert_not(groups_open_is_full(&fixture->rig.service.groups));
         const struct wire_request put = put_request(10 + i, "q", 1 + i * 5000, bodies, 5000);
         fixture_send(fixture, 1, &put, 1);
     }
-    cr_assert(groups_open_is_full(&fixture->service.groups));
+    cr_assert(groups_open_is_full(&fixture->rig.service.groups));
     fixture_commit(fixture);
-    cr_assert_not(groups_open_is_full(&fixture->service.groups));
+    cr_assert_not(groups_open_is_full(&fixture->rig.service.groups));
 }

@@ -92,7 +92,7 @@ Test(request, a_wait_ends_in_time)
     fixture_commit(fixture);
     fixture_tick(fixture, 499);
     cr_assert_null(fixture_take(fixture, 2, 10));
-    cr_assert_leq(service_next_deadline_ms(&fixture->service), fixture->now_ms + 1);
+    cr_assert_leq(service_next_deadline_ms(&fixture->rig.service), fixture->rig.now_ms + 1);
     fixture_tick(fixture, 1);
     const struct wire_reply *got = fixture_take(fixture, 2, 10);
     cr_assert_not_null(got);
@@ -434,10 +434,10 @@ static enum nq_status no_room(struct store *store, struct store_space *space)
 Test(request, without_room_puts_are_refused_and_the_rest_goes_on)
 {
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
-    const struct store_ops *ops = fixture->store->ops;
+    const struct store_ops *ops = fixture->rig.store->ops;
     struct store_ops full = *ops;
     full.space = no_room;
-    fixture->store->ops = &full;
+    fixture->rig.store->ops = &full;
     fixture_tick(fixture, SPACE_LOOK_MS);
     const struct nq_bytes body = bytes_of("x");
     const struct wire_reply *put = call(1, put_request(11, "q", 2, &body, 1));
@@ -446,7 +446,7 @@ Test(request, without_room_puts_are_refused_and_the_rest_goes_on)
     cr_assert_eq(call(1, declare(12, "r", 0, 5))->status, NQ_NO_SPACE);
     const struct wire_reply *got = call(2, get_request(13, "q", 1, 0));
     cr_assert_eq(call(2, tokens_request(14, WIRE_TASK_DONE, got))->status, NQ_OK);
-    fixture->store->ops = ops;
+    fixture->rig.store->ops = ops;
     fixture_tick(fixture, SPACE_LOOK_MS);
     cr_assert_eq(fixture_put(fixture, 1, 15, "q", 2, "x"), NQ_OK);
 }
@@ -472,11 +472,11 @@ Test(request, a_damaged_item_is_left_out_and_set_aside)
     const struct wire_reply *got = call(2, get_request(11, "q", 3, 0));
     cr_assert_eq(got->as.get.count, 3);
     call(2, tokens_request(12, WIRE_REQUEUE, got));
-    true_ops = fixture->store->ops;
+    true_ops = fixture->rig.store->ops;
     struct store_ops damaged = *true_ops;
     damaged.read = read_damaged;
     damaged_seq = 2;
-    fixture->store->ops = &damaged;
+    fixture->rig.store->ops = &damaged;
     got = call(2, get_request(13, "q", 3, 0));
     cr_assert_eq(got->as.get.count, 2);
     cr_assert(bytes_are(got->as.get.bodies[1], "c"));
@@ -486,5 +486,5 @@ Test(request, a_damaged_item_is_left_out_and_set_aside)
     call(2, tokens_request(15, WIRE_REQUEUE, got));
     damaged_seq = 1;
     cr_assert_eq(call(2, get_request(16, "q", 1, 0))->status, NQ_BUSY, "nothing of it is left: ask again");
-    fixture->store->ops = true_ops;
+    fixture->rig.store->ops = true_ops;
 }

@@ -6,9 +6,9 @@
 
 static struct fixture *restart(struct fixture *before, uint64_t pause_ms)
 {
-    uint64_t now_ms = before->now_ms;
+    uint64_t now_ms = before->rig.now_ms;
     struct fixture *after = fixture_create_on(fixture_destroy_but_store(before));
-    after->now_ms = after->now_ms > now_ms + pause_ms ? after->now_ms : now_ms + pause_ms;
+    after->rig.now_ms = after->rig.now_ms > now_ms + pause_ms ? after->rig.now_ms : now_ms + pause_ms;
     return after;
 }
 
@@ -17,19 +17,19 @@ static void commit_cleanly(struct fixture *self)
 {
     struct store_error error;
     fixture_commit(self);
-    const struct changes *changes = groups_seal(&self->service.groups, self->now_ms, true);
-    cr_assert_eq(store_commit(self->store, changes, &error), NQ_OK);
-    groups_landed(&self->service.groups);
+    const struct changes *changes = groups_seal(&self->rig.service.groups, self->rig.now_ms, true);
+    cr_assert_eq(store_commit(self->rig.store, changes, &error), NQ_OK);
+    groups_landed(&self->rig.service.groups);
 }
 
 Test(restore, puts_are_there_and_the_epoch_has_risen)
 {
     struct fixture *fixture = fixture_create();
     fixture_hello(fixture, 1, NULL);
-    uint64_t epoch = engine_epoch(fixture->engine);
+    uint64_t epoch = engine_epoch(fixture->rig.engine);
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
     fixture = restart(fixture, 0);
-    cr_assert_gt(engine_epoch(fixture->engine), epoch);
+    cr_assert_gt(engine_epoch(fixture->rig.engine), epoch);
     fixture_hello(fixture, 1, NULL);
     const struct nq_bytes body = bytes_of("x");
     const struct wire_request again = put_request(11, "q", 1, &body, 1);
