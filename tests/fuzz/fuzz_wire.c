@@ -1,30 +1,16 @@
 // Bytes from the network, as requests and as replies; what is decoded is packed and decoded again and must be the same.
-// With NQ_SANITIZER=fuzz this is a libFuzzer target; else a program that replays files and folders of them.
-#include <dirent.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "fuzz.h"
 #include "wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "fuzz_wire: %s\n", what);
-    abort();
-}
 
 static uint8_t *pack(const struct wire_packer *packer, size_t *len)
 {
-    require(packer != NULL, "what was decoded can be packed");
+    fuzz_require(packer != NULL, "what was decoded can be packed");
     *len = wire_packed_size(packer);
     uint8_t *bytes = malloc(*len + 1);
-    require(bytes != NULL, "memory");
+    fuzz_require(bytes != NULL, "memory");
     wire_pack(packer, bytes);
     return bytes;
 }
@@ -45,10 +31,10 @@ static void try_requests(struct nq_arena *arena, const uint8_t *data, size_t siz
     size_t first_len;
     uint8_t *first_bytes = pack(wire_prepare_requests(arena, &first), &first_len);
     struct wire_request_frame second;
-    require(wire_decode_requests(arena, first_bytes, first_len, &limits, &second) == NQ_OK, "what was packed is decoded");
+    fuzz_require(wire_decode_requests(arena, first_bytes, first_len, &limits, &second) == NQ_OK, "what was packed is decoded");
     size_t second_len;
     uint8_t *second_bytes = pack(wire_prepare_requests(arena, &second), &second_len);
-    require(first_len == second_len && memcmp(first_bytes, second_bytes, first_len) == 0, "requests are the same again");
+    fuzz_require(first_len == second_len && memcmp(first_bytes, second_bytes, first_len) == 0, "requests are the same again");
     free(first_bytes);
     free(second_bytes);
 }
@@ -63,10 +49,10 @@ static void try_replies(struct nq_arena *arena, const uint8_t *data, size_t size
     size_t first_len;
     uint8_t *first_bytes = pack(wire_prepare_replies(arena, &first), &first_len);
     struct wire_reply_frame second;
-    require(wire_decode_replies(arena, first_bytes, first_len, &second) == NQ_OK, "what was packed is decoded");
+    fuzz_require(wire_decode_replies(arena, first_bytes, first_len, &second) == NQ_OK, "what was packed is decoded");
     size_t second_len;
     uint8_t *second_bytes = pack(wire_prepare_replies(arena, &second), &second_len);
-    require(first_len == second_len && memcmp(first_bytes, second_bytes, first_len) == 0, "replies are the same again");
+    fuzz_require(first_len == second_len && memcmp(first_bytes, second_bytes, first_len) == 0, "replies are the same again");
     free(first_bytes);
     free(second_bytes);
 }
@@ -78,17 +64,17 @@ static void try_headers(struct nq_arena *arena, const uint8_t *data, size_t size
     if (wire_decode_headers(arena, (struct nq_bytes){size, data}, &headers, &count) != NQ_OK)
         return;
     struct nq_bytes encoded;
-    require(wire_encode_headers(arena, headers, count, &encoded) == NQ_OK, "headers can be encoded");
+    fuzz_require(wire_encode_headers(arena, headers, count, &encoded) == NQ_OK, "headers can be encoded");
     struct nq_header *again;
     size_t again_count;
-    require(wire_decode_headers(arena, encoded, &again, &again_count) == NQ_OK && again_count == count,
-            "headers are the same again");
+    fuzz_require(wire_decode_headers(arena, encoded, &again, &again_count) == NQ_OK && again_count == count,
+                 "headers are the same again");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct nq_arena *arena = nq_arena_create(4096, 0);
-    require(arena != NULL, "memory");
+    fuzz_require(arena != NULL, "memory");
     try_requests(arena, data, size);
     nq_arena_reset(arena);
     try_replies(arena, data, size);
@@ -97,61 +83,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     nq_arena_destroy(&arena);
     return 0;
 }
-
-#ifndef NQ_LIBFUZZER
-static int replay_file(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    uint8_t *bytes = malloc(1u << 20);
-    size_t len = 0;
-    int failed = !file || !bytes;
-    if (!failed) {
-        len = fread(bytes, 1, 1u << 20, file);
-        LLVMFuzzerTestOneInput(bytes, len);
-    } else {
-        perror(path);
-    }
-    if (file)
-        fclose(file);
-    free(bytes);
-    return failed;
-}
-
-static int replay_folder(const char *path, size_t *count)
-{
-    DIR *folder = opendir(path);
-    if (!folder) {
-        perror(path);
-        return 1;
-    }
-    int failed = 0;
-    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-        char name[4096];
-        if (entry->d_name[0] == '.')
-            continue;
-        int written = snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        if (written < 0 || (size_t)written >= sizeof name || replay_file(name) != 0)
-            failed = 1;
-        ++*count;
-    }
-    closedir(folder);
-    return failed;
-}
-
-int main(int argc, char **argv)
-{
-    size_t count = 0;
-    int failed = 0;
-    for (int i = 1; i < argc; i++) {
-        struct stat info;
-        if (stat(argv[i], &info) == 0 && S_ISDIR(info.st_mode)) {
-            failed |= replay_folder(argv[i], &count);
-        } else {
-            failed |= replay_file(argv[i]);
-            count++;
-        }
-    }
-    printf("replayed %zu inputs\n", count);
-    return failed || count == 0;
-}
-#endif

@@ -34,10 +34,16 @@ static bool on_probe(void *context, uint64_t connection)
     return !self->gone;
 }
 
+static uint8_t next_random = 1;
+
+void service_rig_seed_random(uint8_t next)
+{
+    next_random = next;
+}
+
 static bool counted_random(void *out, size_t len)
 {
-    static uint8_t next = 1;
-    memset(out, next++, len);
+    memset(out, next_random++, len);
     return true;
 }
 
@@ -189,7 +195,7 @@ enum nq_status service_rig_land(struct service_rig *self)
 
 enum nq_status service_rig_commit(struct service_rig *self, int rounds_max)
 {
-    enum nq_status status = NQ_OK;
+    enum nq_status status = self->service.groups.flying == NULL ? NQ_OK : service_rig_land(self);
     for (int i = 0; i < rounds_max && status == NQ_OK && service_rig_seal(self); i++) {
         status = service_rig_land(self);
     }

@@ -32,6 +32,9 @@ struct service_rig {
 // Limits small enough that a test reaches them; the caller adds `frame` and changes what it likes.
 struct service_rig_config service_rig_small(void);
 
+// What passes for random (resume tokens) is one byte, repeated, and rises with each; the next one is this.
+void service_rig_seed_random(uint8_t next);
+
 // Start on a store as the broker does. On an error it is closed again.
 enum nq_status service_rig_open(struct service_rig *self, struct store *store, const struct service_rig_config *config,
                                 struct store_error *error);
