@@ -5,6 +5,8 @@
 
 #include "options.h"
 
+enum { FILE_BYTES_MAX = 256 * 1024 };
+
 static enum nq_status refuse(struct config_error *error, const char *path, const char *what, const char *why)
 {
     snprintf(error->text, sizeof(error->text), "%s: %s%s%s", path, what, why[0] == '\0' ? "" : ": ", why);
@@ -34,27 +36,43 @@ static enum nq_status apply(struct config *config, const char *path, zconfig_t *
     return status;
 }
 
-// zconfig says nothing of why it cannot read a file, and logs what it cannot parse on stdout: look first.
-static enum nq_status look(const char *path, struct config_error *error)
+// The whole file as text, to be freed. zconfig would read it itself, but says nothing of why it cannot, and leaks when it cannot parse.
+static enum nq_status read_text(const char *path, char **text, struct config_error *error)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         return refuse(error, path, "cannot be read", strerror(errno));
     }
-    int first = fgetc(file);
-    bool unreadable = first == EOF && ferror(file) != 0; // a directory
+    enum nq_status status = NQ_OK;
+    *text = calloc(1, FILE_BYTES_MAX + 1);
+    size_t len = *text == NULL ? 0 : fread(*text, 1, FILE_BYTES_MAX + 1, file);
+    if (*text == NULL) {
+        status = NQ_NO_MEMORY;
+    } else if (ferror(file) != 0) { // a directory
+        status = refuse(error, path, "cannot be read", strerror(errno));
+    } else if (len > FILE_BYTES_MAX) {
+        status = refuse(error, path, "too large for a configuration", "");
+    } else if (memchr(*text, '\0', len) != NULL) {
+        status = refuse(error, path, "not a text", "");
+    }
     fclose(file);
-    return unreadable ? refuse(error, path, "cannot be read", strerror(errno)) : NQ_OK;
+    if (status != NQ_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
 }
 
 enum nq_status config_file_read(struct config *config, const char *path, struct config_error *error)
 {
-    enum nq_status status = look(path, error);
+    char *text = NULL;
+    enum nq_status status = read_text(path, &text, error);
     if (status != NQ_OK) {
         return status;
     }
     zsys_handler_set(NULL); // signals are ours
-    zconfig_t *root = zconfig_load(path);
+    zconfig_t *root = zconfig_str_load(text);
+    free(text);
     if (root == NULL) {
         return refuse(error, path, "not lines of the form `option = value`", "");
     }

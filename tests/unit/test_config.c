@@ -324,3 +324,33 @@ Test(config, what_is_printed_can_be_read_again)
     config_fini(&config);
     config_fini(&again);
 }
+
+// czmq's own reading of a file leaks when it cannot parse it, and a file may be anything: a directory, a device, a picture.
+Test(config, a_file_that_is_no_text_is_refused_in_one_line)
+{
+    static const struct {
+        const char *text, *said;
+    } files[] = {{"l = <\n  < not zpl", "not lines of the form"}, {"listen\n\t= 5 = 6\n", "not lines of the form"}};
+    struct config config;
+    struct config_error error;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[] = "/tmp/nq-config-XXXXXX";
+        make_file(path, files[i].text);
+        enum nq_status status = LOAD(&config, &error, "--config", path);
+        unlink(path);
+        cr_expect_eq(status, NQ_BAD_CONFIG, "%s", files[i].text);
+        cr_expect_not_null(strstr(error.text, files[i].said), "%s", error.text);
+    }
+    char path[] = "/tmp/nq-config-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, "sync = \0always\n", 16), 16);
+    cr_expect_eq(LOAD(&config, &error, "--config", path), NQ_BAD_CONFIG);
+    cr_expect_not_null(strstr(error.text, "not a text"), "%s", error.text);
+    cr_assert_eq(ftruncate(fd, 1024 * 1024), 0);
+    cr_expect_eq(LOAD(&config, &error, "--config", path), NQ_BAD_CONFIG);
+    cr_expect_not_null(strstr(error.text, "too large"), "%s", error.text);
+    close(fd);
+    unlink(path);
+    cr_expect_eq(LOAD(&config, &error, "--config", "/tmp"), NQ_BAD_CONFIG);
+    cr_expect_not_null(strstr(error.text, "cannot be read"), "%s", error.text);
+}
