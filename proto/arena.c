@@ -25,6 +25,7 @@ struct nq_arena {
     size_t cap_at_reset; // SIZE_MAX: none
     size_t cap;
     size_t used;
+    bool failed; // an allocation within the cap failed
 };
 
 struct nq_arena *nq_arena_create(size_t chunk_bytes, size_t cap_bytes)
@@ -57,11 +58,11 @@ static struct chunk *chunk_add(struct nq_arena *self, size_t bytes)
 {
     bool regular = bytes <= self->grown_bytes;
     size_t size = regular ? self->grown_bytes : bytes;
-    if (size > SIZE_MAX - sizeof(struct chunk))
+    struct chunk *chunk = size > SIZE_MAX - sizeof(struct chunk) ? NULL : malloc(sizeof *chunk + size);
+    if (!chunk) {
+        self->failed = true;
         return NULL;
-    struct chunk *chunk = malloc(sizeof *chunk + size);
-    if (!chunk)
-        return NULL;
+    }
     chunk->size = size;
     chunk->used = 0;
     if (regular && self->chunks && self->grown_bytes <= SIZE_MAX / 2 && self->grown_bytes < self->chunk_bytes * CHUNK_GROWTH_MAX)
@@ -133,10 +134,16 @@ void nq_arena_reset(struct nq_arena *self)
     }
     self->chunks = keep;
     self->used = 0;
+    self->failed = false;
     self->cap = self->cap_at_reset;
 }
 
 size_t nq_arena_used(const struct nq_arena *self)
 {
     return self->used;
+}
+
+bool nq_arena_failed(const struct nq_arena *self)
+{
+    return self->failed;
 }

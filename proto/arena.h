@@ -1,5 +1,6 @@
 // A bump allocator with a byte budget: what one frame or one commit group needs, freed in one step.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 struct nq_arena;
@@ -20,3 +21,6 @@ void nq_arena_budget(struct nq_arena *self, size_t more_bytes);
 // Frees all that was handed out; keeps one chunk for the next round.
 void nq_arena_reset(struct nq_arena *self);
 size_t nq_arena_used(const struct nq_arena *self); // bytes handed out since the last reset
+
+// True when memory itself was out since the last reset, not only the cap or the budget.
+bool nq_arena_failed(const struct nq_arena *self);

@@ -248,6 +248,8 @@ static void take_frame(struct frontend *self, uint64_t connection, const void *d
         service_frame(&self->service, self->now_ms, connection, &frame);
     } else if (status == NQ_UNSUPPORTED_VERSION) {
         service_refuse_version(&self->service, connection, &frame);
+    } else if (nq_arena_failed(arena)) { // not the frame's fault: a broker that can read none must not stay and say nothing
+        self->service.out_of_memory = true;
     } else {
         note_bad_frame(self, status, len);
     }

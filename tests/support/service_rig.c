@@ -145,6 +145,8 @@ enum nq_status service_rig_receive(struct service_rig *self, uint64_t connection
         service_frame(&self->service, self->now_ms, connection, &frame);
     } else if (status == NQ_UNSUPPORTED_VERSION) {
         service_refuse_version(&self->service, connection, &frame);
+    } else if (nq_arena_failed(arena)) {
+        self->service.out_of_memory = true;
     }
     return status;
 }
