@@ -67,23 +67,44 @@ static uint64_t deadline_after(uint64_t now_ms, uint64_t wait_ms)
     return wait_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + wait_ms;
 }
 
+// Memory was out half-way: nothing of it is left behind. Latched like the engine's: the broker ends.
+static void park_failed(struct dispatch *self, struct waiter *waiter, bool is_listed, struct waiting_session *session,
+                        struct queue_waiters *at)
+{
+    self->out_of_memory = true;
+    if (is_listed) {
+        table_remove(&self->requests, waiter->session_no, waiter->request_id);
+    }
+    if (session != NULL && session->waiters.count == 0) {
+        table_remove(&self->sessions, waiter->session_no, 0);
+        free(session);
+    }
+    if (at != NULL) {
+        drop_if_empty(self, at);
+    }
+    free(waiter);
+}
+
 struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind,
                            uint64_t session_no, uint64_t request_id, uint64_t wait_ms)
 {
     struct waiter *waiter = calloc(1, sizeof(*waiter));
+    if (waiter == NULL) {
+        self->out_of_memory = true;
+        return NULL;
+    }
     struct waiting_session *session = session_of(self, session_no);
     struct queue_waiters *at = queue_waiters_of(queue);
     uint64_t deadline_ms = deadline_after(now_ms, wait_ms);
-    if (waiter == NULL || session == NULL || at == NULL || !table_insert(&self->requests, session_no, request_id, waiter) ||
-        (deadline_ms != UINT64_MAX && !heap_insert(&self->deadlines, &waiter->deadline, deadline_ms))) {
-        self->out_of_memory = true; // latched like the engine's: the broker ends
-        free(waiter);
-        return NULL;
-    }
     waiter->kind = kind;
     waiter->session_no = session_no;
     waiter->request_id = request_id;
     waiter->at = at;
+    bool is_listed = session != NULL && at != NULL && table_insert(&self->requests, session_no, request_id, waiter);
+    if (!is_listed || (deadline_ms != UINT64_MAX && !heap_insert(&self->deadlines, &waiter->deadline, deadline_ms))) {
+        park_failed(self, waiter, is_listed, session, at);
+        return NULL;
+    }
     waiter->session = session;
     list_push_back(list_for(at, kind), &waiter->in_queue);
     list_push_back(&session->waiters, &waiter->in_session);
