@@ -1,0 +1,132 @@
+// The store on disk: open, load, commits and reads end well or say why not, and what was committed OK is there afterwards.
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "no_memory.h"
+#include "store_disk.h"
+
+enum { COMMITS = 6, QUEUE = 3 };
+
+static char parent[128], dir[160];
+static const uint8_t new_id[16] = "a store to test";
+
+static int remove_one(const char *path, const struct stat *info, int flag, struct FTW *walk)
+{
+    (void)info;
+    (void)flag;
+    (void)walk;
+    return remove(path);
+}
+
+static void make_parent(void)
+{
+    const char *folder = getenv("TMPDIR");
+    snprintf(parent, sizeof(parent), "%s/netqueue-memory-XXXXXX", folder == NULL || folder[0] == '\0' ? "/tmp" : folder);
+    no_memory_require(mkdtemp(parent) != NULL, "a folder");
+    snprintf(dir, sizeof(dir), "%s/store", parent);
+}
+
+static enum nq_status open_store(struct store **out, struct store_error *error)
+{
+    const struct store_lmdb_options options = {.dir = dir, .sync = false, .new_store_id = new_id};
+    *error = (struct store_error){0};
+    return store_disk_open(&options, out, error);
+}
+
+static bool add(struct changes *changes, uint64_t seq)
+{
+    static const uint8_t text[] = "a body that is stored";
+    static const struct engine_bytes body = {sizeof(text), text};
+    const struct queue_record queue = {
+        .queue_id = QUEUE, .name_len = 1, .name = "q", .next_seq = seq + 1, .cursor = 1, .ready = seq};
+    const struct meta_record meta = {.now_ms = seq, .epoch = 1};
+    const struct change all[] = {
+        {.kind = CHANGE_PUT, .as.put = {QUEUE, seq, 1, &body, NULL, 1000, seq * sizeof(text)}},
+        {.kind = CHANGE_QUEUE, .as.queue = &queue},
+        {.kind = CHANGE_META, .as.meta = &meta},
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        ok = ok && changes_add(changes, &all[i]);
+    }
+    return ok;
+}
+
+static bool is_a_failure_of_memory(enum nq_status status)
+{
+    return status == NQ_NO_MEMORY || status == NQ_STORAGE_FAILED; // by the disk store the latter, when the memory was LMDB's
+}
+
+// How many commits were OK. After one that was not the process would end.
+static uint64_t commit_all(struct store *store, uint64_t from, enum nq_status *status)
+{
+    struct changes *changes = changes_create();
+    *status = changes == NULL ? NQ_NO_MEMORY : NQ_OK;
+    uint64_t done = from;
+    while (*status == NQ_OK && done < from + COMMITS) {
+        struct store_error error = {0};
+        changes_clear(changes);
+        *status = add(changes, done + 1) ? store_commit(store, changes, &error) : NQ_NO_MEMORY;
+        done += *status == NQ_OK ? 1 : 0;
+    }
+    changes_destroy(&changes);
+    return done;
+}
+
+static enum nq_status read_all(struct store *store, uint64_t count)
+{
+    struct store_item item;
+    struct store_error error = {0};
+    enum nq_status status = store_read_begin(store, &error);
+    if (status != NQ_OK) {
+        return status;
+    }
+    for (uint64_t seq = 1; seq <= count && status == NQ_OK; seq++) {
+        status = store_read(store, QUEUE, seq, &item);
+        no_memory_require(status != NQ_EMPTY && status != NQ_DAMAGED, "what was committed can be read");
+    }
+    store_read_end(store);
+    return status;
+}
+
+static uint64_t committed; // over all runs of one kind
+
+static void look_afterwards(void)
+{
+    struct store *store;
+    struct store_error error;
+    no_memory_require(open_store(&store, &error) == NQ_OK, "it can be opened with memory");
+    no_memory_require(read_all(store, committed) == NQ_OK, "all that was committed is there");
+    store_close(&store);
+}
+
+static void run_in_new_folder(uint64_t nth, bool for_good)
+{
+    struct store *store = NULL;
+    struct store_error error;
+    committed = 0;
+    make_parent();
+    no_memory_arm(ALLOC_ALL_THREADS, nth, for_good);
+    enum nq_status status = open_store(&store, &error);
+    no_memory_require((status == NQ_OK) == (store != NULL), "a store is open or there is none");
+    if (status == NQ_OK) {
+        committed = commit_all(store, 0, &status);
+    }
+    if (status == NQ_OK) {
+        status = read_all(store, committed);
+    }
+    store_close(&store);
+    bool failed = no_memory_disarm();
+    no_memory_require(status == NQ_OK || (failed && is_a_failure_of_memory(status)), "it ends well, or says that memory is out");
+    look_afterwards();
+    nftw(parent, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(void)
+{
+    no_memory_each("a store", run_in_new_folder);
+    return 0;
+}

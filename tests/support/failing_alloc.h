@@ -1,0 +1,14 @@
+// Lets the n-th allocation fail. Linked with nq_failing_alloc, the calls of malloc, calloc, realloc, strdup in all that is linked
+// statically (ours) come by here; foreign libraries keep theirs.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+enum alloc_scope { ALLOC_THIS_THREAD, ALLOC_ALL_THREADS };
+
+// The n-th allocation from now on fails, once; or, `for_good`, it and all behind it.
+void failing_alloc_arm(enum alloc_scope scope, uint64_t nth, bool for_good);
+// True: one has failed since.
+bool failing_alloc_disarm(void);
+// What the test itself allocates meanwhile, in this thread.
+void failing_alloc_pause(bool paused);
