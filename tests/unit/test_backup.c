@@ -30,10 +30,10 @@ static bool fixed(void *out, size_t len)
 static struct fixture *start(const char *dir, backup_function *run)
 {
     struct fixture *fixture = fixture_create();
-    const struct backup_config config = {.store = fixture->store, .dir = dir, .run = run, .random = fixed};
+    const struct backup_config config = {.store = fixture->rig.store, .dir = dir, .run = run, .random = fixed};
     fixture_hello(fixture, 1, NULL);
-    fixture->service.backup = backup_create(&config);
-    cr_assert_not_null(fixture->service.backup);
+    fixture->rig.service.backup = backup_create(&config);
+    cr_assert_not_null(fixture->rig.service.backup);
     go_on = eventfd(0, EFD_CLOEXEC);
     outcome = NQ_OK;
     return fixture;
@@ -41,7 +41,7 @@ static struct fixture *start(const char *dir, backup_function *run)
 
 static void end(struct fixture *fixture)
 {
-    backup_destroy(&fixture->service.backup);
+    backup_destroy(&fixture->rig.service.backup);
     fixture_destroy(fixture);
     close(go_on);
 }
@@ -55,12 +55,12 @@ static void let_it_end(struct fixture *fixture)
 {
     const uint64_t one = 1;
     struct backup_end ended;
-    struct pollfd waiting = {.fd = backup_fd(fixture->service.backup), .events = POLLIN};
+    struct pollfd waiting = {.fd = backup_fd(fixture->rig.service.backup), .events = POLLIN};
     cr_assert_eq(write(go_on, &one, sizeof(one)), sizeof(one));
     cr_assert_eq(poll(&waiting, 1, -1), 1);
-    cr_assert(backup_take(fixture->service.backup, &ended));
-    cr_assert_not(backup_take(fixture->service.backup, &ended), "it is told once");
-    service_backup_ended(&fixture->service, &ended);
+    cr_assert(backup_take(fixture->rig.service.backup, &ended));
+    cr_assert_not(backup_take(fixture->rig.service.backup, &ended), "it is told once");
+    service_backup_ended(&fixture->rig.service, &ended);
     fixture_tick(fixture, 1);
 }
 
@@ -89,13 +89,13 @@ Test(backup, its_answer_comes_at_its_end_and_a_second_one_is_busy)
     fixture_send(fixture, 1, &first, 1);
     fixture_commit(fixture);
     cr_assert_null(fixture_take(fixture, 1, 2), "it is not made yet");
-    cr_assert(backup_is_under_way(fixture->service.backup));
+    cr_assert(backup_is_under_way(fixture->rig.service.backup));
     cr_assert_eq(fixture_call(fixture, 1, &second)->status, NQ_BUSY);
     cr_assert_eq(fixture_put(fixture, 1, 4, "q", 1, "meanwhile"), NQ_OK);
     let_it_end(fixture);
     const struct wire_reply *reply = fixture_take(fixture, 1, 2);
     cr_assert(reply != NULL && reply->status == NQ_OK && reply->as.count == 4096);
-    cr_assert_not(backup_is_under_way(fixture->service.backup));
+    cr_assert_not(backup_is_under_way(fixture->rig.service.backup));
     end(fixture);
 }
 

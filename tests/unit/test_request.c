@@ -119,8 +119,8 @@ Test(request, a_join_ends_with_the_item_that_leaves_at_most_once)
     struct wire_request requests[] = {put_request(20, "q", 1, &body, 1), on_queue_request(21, WIRE_JOIN, "q")};
     requests[1].as.on_queue.wait_ms = 1000;
     fixture_send(fixture, 1, requests, 2);
-    const struct queue *queue = engine_queue_find(fixture->engine, to_engine_bytes(bytes_of("q")));
-    cr_assert_eq(dispatch_waiting(fixture->dispatch, queue).joins, 0, "all is done: it waits for nothing but the disk");
+    const struct queue *queue = engine_queue_find(fixture->rig.service.engine, to_engine_bytes(bytes_of("q")));
+    cr_assert_eq(dispatch_waiting(fixture->rig.service.dispatch, queue).joins, 0, "all is done: it waits for nothing but the disk");
     fixture_commit(fixture);
     cr_assert_eq(fixture_take(fixture, 1, 21)->status, NQ_OK);
 }
