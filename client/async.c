@@ -49,6 +49,21 @@ static enum nq_status take_items(struct completion_entry *entry, struct request 
     return NQ_OK;
 }
 
+// The numbers of a whole queue.
+static enum nq_status take_numbers(struct completion_entry *entry, const struct wire_reply *reply)
+{
+    if (reply->result == WIRE_PURGE) {
+        entry->completion.count = reply->as.count;
+    } else if (reply->result == WIRE_STAT) {
+        entry->completion.stats = malloc(sizeof *entry->completion.stats);
+        if (entry->completion.stats == NULL) {
+            return NQ_NO_MEMORY;
+        }
+        queue_stats_copy(entry->completion.stats, &reply->as.stat);
+    }
+    return NQ_OK;
+}
+
 static void request_ended(struct request *request, const struct outcome *outcome)
 {
     struct completion_entry *entry = request->user;
@@ -60,6 +75,8 @@ static void request_ended(struct request *request, const struct outcome *outcome
     }
     if (request->wire.op == WIRE_GET && outcome->reply != NULL && outcome->status == NQ_OK) {
         entry->completion.status = take_items(entry, request, outcome);
+    } else if (outcome->reply != NULL && outcome->status == NQ_OK) {
+        entry->completion.status = take_numbers(entry, outcome->reply);
     }
     append(entry);
 }
@@ -68,7 +85,9 @@ static void tokens_ended(struct token_batch *batch, const struct outcome *outcom
 {
     struct completion_entry *entry = batch->user;
     entry->client->background--;
-    entry->completion.status = token_status(outcome, entry->request, 0);
+    for (size_t i = 0; i < batch->count && entry->completion.status == NQ_OK; i++) {
+        entry->completion.status = token_status(outcome, entry->request, i);
+    }
     append(entry);
 }
 
@@ -97,6 +116,17 @@ static uint64_t start(struct nq_client *client, struct request *request, struct 
     return entry->completion.request;
 }
 
+uint64_t async_start(struct nq_client *client, struct request *request, void *user)
+{
+    struct completion_entry *entry = request != NULL ? entry_create(client, user) : NULL;
+    if (entry == NULL) {
+        free(request != NULL ? request->memory : NULL);
+        free(request);
+        return 0;
+    }
+    return start(client, request, entry);
+}
+
 uint64_t nq_start_put(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
                       const struct nq_put_options *options, void *user)
 {
@@ -106,13 +136,7 @@ uint64_t nq_start_put(struct nq_client *client, const char *queue, const struct 
         put_request(client, queue, bodies, count, options != NULL ? options : &defaults, true, &request) != NQ_OK) {
         return 0;
     }
-    struct completion_entry *entry = entry_create(client, user);
-    if (entry == NULL) {
-        free(request->memory);
-        free(request);
-        return 0;
-    }
-    return start(client, request, entry);
+    return async_start(client, request, user);
 }
 
 uint64_t nq_start_get(struct nq_client *client, const char *queue, size_t max, const struct nq_get_options *options, void *user)
@@ -187,6 +211,78 @@ uint64_t nq_start_task_done(struct nq_client *client, struct nq_item **item_p, v
 uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options, void *user)
 {
     return start_finish(client, item_p, true, options, user);
+}
+
+// Items without a token to send: the completion tells how the first of them that failed stands.
+static uint64_t start_all_local(struct nq_client *client, struct nq_item **items, size_t count, void *user)
+{
+    struct completion_entry *entry = entry_create(client, user);
+    enum nq_status first = NQ_OK;
+    for (size_t i = 0; entry != NULL && i < count; i++) {
+        enum nq_status status;
+        (void)finish_is_local(items[i], &status);
+        first = first == NQ_OK ? status : first;
+        if (i + 1 < count) {
+            answer_unref(items[i]->answer);
+        }
+    }
+    return entry != NULL ? complete_locally(items[count - 1], first, entry) : 0;
+}
+
+uint64_t nq_start_task_done_many(struct nq_client *client, struct nq_item **items, size_t count, void *user)
+{
+    struct token_batch *list = NULL;
+    enum nq_status status;
+    bool ok = count > 0 && count <= NQ_ITEMS_PER_REQUEST_MAX;
+    size_t local = 0;
+    for (size_t i = 0; ok && i < count; i++) {
+        local += finish_is_local(items[i], &status) ? 1 : 0;
+    }
+    if (ok && local == count) {
+        return start_all_local(client, items, count, user);
+    }
+    // One that is finished here already is sent all the same when others must be: a lost lease is told by the broker, too.
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = items[i]->answer->queue_id == items[0]->answer->queue_id && token_gather(&list, items[i]) && list->next == NULL;
+    }
+    struct request *request = ok ? token_request(WIRE_TASK_DONE, list) : NULL;
+    struct completion_entry *entry = request != NULL ? entry_create(client, user) : NULL;
+    if (entry != NULL) {
+        return start_tokens(client, request, entry);
+    }
+    free(request);
+    while (list != NULL) { // the items keep their references
+        struct token_batch *batch = list;
+        list = batch->next;
+        batch->count = 0;
+        token_batch_free(batch);
+    }
+    (void)client_fail(client, NQ_BAD_REQUEST, "task_done: %zu items, not of one queue, or out of memory", count);
+    return 0;
+}
+
+uint64_t nq_start_extend(struct nq_client *client, struct nq_item *item, uint64_t lease_ms, void *user)
+{
+    enum nq_status status;
+    struct completion_entry *entry = entry_create(client, user);
+    if (entry == NULL) {
+        return 0;
+    }
+    item->answer->refs++; // the request's; the caller keeps his own
+    if (finish_is_local(item, &status)) {
+        return complete_locally(item, status, entry);
+    }
+    struct request *request = requeue_request(item, NULL); // the same token
+    if (request == NULL) {
+        answer_unref(item->answer);
+        (void)client_fail(client, NQ_NO_MEMORY, "extend: out of memory");
+        free(entry);
+        return 0;
+    }
+    request->wire.op = WIRE_EXTEND;
+    request->wire.as.tokens.lease_ms = lease_ms;
+    client->lease_ms_min = lease_ms > 0 && lease_ms < client->lease_ms_min ? lease_ms : client->lease_ms_min;
+    return start_tokens(client, request, entry);
 }
 
 uint64_t nq_start_join(struct nq_client *client, const char *queue, uint64_t wait_ms, void *user)
@@ -279,6 +375,7 @@ void completions_free(struct nq_client *client)
             answer_unref(entry->completion.items[i]->answer);
         }
         free(entry->completion.items);
+        free(entry->completion.stats);
         free(entry);
     }
     client->completions_last = NULL;

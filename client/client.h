@@ -39,6 +39,7 @@ struct session {
 struct queue_stream {
     struct queue_stream *next;
     struct stream stream;
+    uint32_t lane;
     char queue[NQ_NAME_BYTES_MAX + 1];
 };
 
@@ -133,8 +134,8 @@ void client_wake(struct nq_client *client); // makes nq_client_fd readable, once
 
 // ------------------------------------------------------------------------------------------------------ put.c, get.c
 
-struct stream *client_stream(struct nq_client *client, const char *queue); // NULL: out of memory
-size_t put_body_size(const struct nq_body *body);                          // about its bytes in a frame
+struct stream *client_stream(struct nq_client *client, const char *queue, uint32_t lane); // NULL: out of memory
+size_t put_body_size(const struct nq_body *body);                                         // about its bytes in a frame
 // A put of bodies borrowed or (copy) copied. Errors (said in nq_error_text): TOO_LARGE, BAD_REQUEST, NO_MEMORY.
 enum nq_status put_request(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
                            const struct nq_put_options *options, bool copy, struct request **out);
@@ -143,6 +144,18 @@ void get_abandon(struct nq_client *client, struct request *request); // nobody w
 void get_return_items(struct nq_client *client, const struct wire_reply *reply, struct frame *frame, struct nq_bytes queue,
                       uint64_t id);
 struct request *cancel_request(uint64_t id);
+
+// ---------------------------------------------------------------------------------------------------------- queues.c
+
+void queue_stats_copy(struct nq_queue_stats *out, const struct wire_queue_stats *in);
+// A declare or update. NULL: out of memory, said. Names are borrowed, or (copy) kept with the request.
+struct request *declare_request(struct nq_client *client, const char *queue, const struct nq_queue_options *options,
+                                uint64_t initial, bool update, bool copy);
+
+// ----------------------------------------------------------------------------------------------------------- async.c
+
+// Starts a request that ends with a completion. Takes it, NULL too. 0: out of memory, said.
+uint64_t async_start(struct nq_client *client, struct request *request, void *user);
 
 // ---------------------------------------------------------------------------------------------------- the handles
 

@@ -237,6 +237,11 @@ bool nq_item_redelivered(const struct nq_item *item)
     return item->redelivered;
 }
 
+uint64_t nq_item_fence(const struct nq_item *item)
+{
+    return item->answer->epoch << 32 | item->delivery; // a crash may repeat a delivery's number, but never in the same epoch
+}
+
 size_t nq_item_headers_count(const struct nq_item *item)
 {
     return item->headers_count;

@@ -5,10 +5,10 @@
 
 #define ITEM_FRAME_BYTES 16u // tags and lengths of one item, rounded up
 
-struct stream *client_stream(struct nq_client *client, const char *queue)
+struct stream *client_stream(struct nq_client *client, const char *queue, uint32_t lane)
 {
     struct queue_stream **at = &client->streams;
-    while (*at != NULL && strcmp((*at)->queue, queue) != 0) {
+    while (*at != NULL && ((*at)->lane != lane || strcmp((*at)->queue, queue) != 0)) {
         at = &(*at)->next;
     }
     struct queue_stream *found = *at;
@@ -20,6 +20,7 @@ struct stream *client_stream(struct nq_client *client, const char *queue)
             return NULL;
         }
         memcpy(found->queue, queue, strlen(queue) + 1);
+        found->lane = lane;
         stream_open(&client->tracker, &found->stream, false);
     }
     found->next = client->streams;
@@ -153,7 +154,7 @@ enum nq_status put_request(struct nq_client *client, const char *queue, const st
     struct request *request = request_create(WIRE_PUT);
     struct put_memory memory = {0};
     void *block = request != NULL ? lay_out(&memory, queue, count, copy || headers ? bytes : 0, headers) : NULL;
-    struct stream *stream = block != NULL ? client_stream(client, queue) : NULL;
+    struct stream *stream = block != NULL ? client_stream(client, queue, options->lane) : NULL;
     if (stream == NULL) {
         status = client_fail(client, NQ_NO_MEMORY, "put: out of memory");
     } else {

@@ -14,7 +14,7 @@ static void copy_text(char *out, size_t room, struct nq_bytes bytes)
     out[len] = '\0';
 }
 
-static void copy_stats(struct nq_queue_stats *out, const struct wire_queue_stats *in)
+void queue_stats_copy(struct nq_queue_stats *out, const struct wire_queue_stats *in)
 {
     *out = (struct nq_queue_stats){
         .queue_id = in->queue_id,
@@ -111,15 +111,34 @@ enum nq_status nq_join(struct nq_client *client, const char *queue, uint64_t wai
     return counted(client, WIRE_JOIN, &on_queue, "join of", queue, NULL);
 }
 
-static enum nq_status declare(struct nq_client *client, const char *queue, const struct nq_queue_options *options, uint64_t initial,
-                              bool update, struct nq_queue_stats *stats)
+// The two names in one block of memory. False: out of memory.
+static bool keep_names(struct request *request)
+{
+    struct wire_declare *declare = &request->wire.as.declare;
+    uint8_t *names = malloc(declare->queue.len + declare->options.dead_letter.len + 1);
+    if (names == NULL) {
+        return false;
+    }
+    request->memory = names;
+    struct nq_bytes *fields[] = {&declare->queue, &declare->options.dead_letter};
+    for (size_t i = 0; i < 2; i++) {
+        if (fields[i]->len > 0) {
+            memcpy(names, fields[i]->data, fields[i]->len);
+        }
+        fields[i]->data = names;
+        names += fields[i]->len;
+    }
+    return true;
+}
+
+struct request *declare_request(struct nq_client *client, const char *queue, const struct nq_queue_options *options,
+                                uint64_t initial, bool update, bool copy)
 {
     static const struct nq_queue_options none = {0};
     options = options != NULL ? options : &none;
-    enum nq_status status = client_check_queue(client, queue);
-    struct request *request = status == NQ_OK ? make(client, WIRE_DECLARE) : NULL;
+    struct request *request = make(client, WIRE_DECLARE);
     if (request == NULL) {
-        return status == NQ_OK ? NQ_NO_MEMORY : status;
+        return NULL;
     }
     request->wire.as.declare = (struct wire_declare){
         .queue = bytes_of(queue),
@@ -135,10 +154,26 @@ static enum nq_status declare(struct nq_client *client, const char *queue, const
         .initial = initial,
         .update = update,
     };
+    if (copy && !keep_names(request)) {
+        (void)client_fail(client, NQ_NO_MEMORY, "out of memory");
+        free(request);
+        return NULL;
+    }
+    return request;
+}
+
+static enum nq_status declare(struct nq_client *client, const char *queue, const struct nq_queue_options *options, uint64_t initial,
+                              bool update, struct nq_queue_stats *stats)
+{
+    enum nq_status status = client_check_queue(client, queue);
+    struct request *request = status == NQ_OK ? declare_request(client, queue, options, initial, update, false) : NULL;
+    if (request == NULL) {
+        return status == NQ_OK ? NQ_NO_MEMORY : status;
+    }
     struct call call;
     status = run(client, request, &call, update ? "update of" : "declare of", queue);
     if (stats != NULL && call.frame != NULL && call.reply.result == WIRE_STAT) {
-        copy_stats(stats, &call.reply.as.stat);
+        queue_stats_copy(stats, &call.reply.as.stat);
     }
     call_end(client, &call);
     return status;
@@ -206,7 +241,7 @@ enum nq_status nq_stat(struct nq_client *client, const char *queue, struct nq_qu
     enum nq_status status = run_on_queue(client, WIRE_STAT, &on_queue, &call, "stat of", queue);
     *out = (struct nq_queue_stats){0};
     if (status == NQ_OK && call.frame != NULL && call.reply.result == WIRE_STAT) {
-        copy_stats(out, &call.reply.as.stat);
+        queue_stats_copy(out, &call.reply.as.stat);
     }
     out->options.dead_letter = out->dead_letter;
     call_end(client, &call);
@@ -234,7 +269,7 @@ static enum nq_status list_page(struct nq_client *client, struct nq_queue_stats 
         } else {
             *out = longer;
             for (size_t i = 0; i < list->count; i++) {
-                copy_stats(&longer[(*count)++], &list->queues[i]);
+                queue_stats_copy(&longer[(*count)++], &list->queues[i]);
             }
             *more = list->more;
         }

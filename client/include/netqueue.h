@@ -101,6 +101,9 @@ struct nq_put_options {
     uint64_t wait_ms;  // for room
     uint64_t delay_ms; // ready only then
     bool atomic;       // all of a batch or none
+    // Puts of one lane into one queue keep their order, so one that waits for room holds up those behind it. Puts that several threads of a
+    // program make through one client are no such sequence: give each its own lane, and use a lane again when it is free.
+    uint32_t lane;
 };
 
 // Put one item. Returns when it is stored.
@@ -144,6 +147,9 @@ NQ_EXPORT uint64_t nq_item_seq(const struct nq_item *item);
 NQ_EXPORT uint32_t nq_item_deliveries(const struct nq_item *item); // this one included
 NQ_EXPORT uint32_t nq_item_failures(const struct nq_item *item);   // counted before this delivery
 NQ_EXPORT bool nq_item_redelivered(const struct nq_item *item);    // may have been handed out before
+// Rises with every delivery of this item, over crashes and restarts of the broker, too: who holds the item later has the greater number.
+// A store that was told it with every change can refuse what a holder sends that was replaced meanwhile.
+NQ_EXPORT uint64_t nq_item_fence(const struct nq_item *item);
 NQ_EXPORT size_t nq_item_headers_count(const struct nq_item *item);
 // The index-th header; `name` is terminated, `value` is terminated too (the byte after value_len is 0).
 NQ_EXPORT struct nq_header_field nq_item_header(const struct nq_item *item, size_t index);
@@ -329,6 +335,8 @@ struct nq_completion {
     uint64_t last_seq;      // put
     struct nq_item **items; // get: taken over by the caller, the array with nq_free, each item as after nq_get
     size_t items_count;
+    uint64_t count;               // purge, delete, shutdown
+    struct nq_queue_stats *stats; // declare, update, stat: taken over by the caller, freed with nq_free; else NULL
 };
 
 // Bodies are copied. 0: refused at once (nq_error_text says why); else the request's number.
@@ -340,6 +348,19 @@ NQ_EXPORT uint64_t nq_start_task_done(struct nq_client *client, struct nq_item *
 NQ_EXPORT uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options,
                                     void *user);
 NQ_EXPORT uint64_t nq_start_join(struct nq_client *client, const char *queue, uint64_t wait_ms, void *user);
+// The items (1 to 10,000, all got from one queue) end together; the completion has the first status that is not NQ_OK. Takes the items, unless 0.
+NQ_EXPORT uint64_t nq_start_task_done_many(struct nq_client *client, struct nq_item **items, size_t count, void *user);
+// As nq_extend; the item stays the caller's.
+NQ_EXPORT uint64_t nq_start_extend(struct nq_client *client, struct nq_item *item, uint64_t lease_ms, void *user);
+// As nq_declare, nq_update, nq_stat; the completion has the statistics.
+NQ_EXPORT uint64_t nq_start_declare(struct nq_client *client, const char *queue, const struct nq_queue_options *options,
+                                    uint64_t initial, void *user);
+NQ_EXPORT uint64_t nq_start_update(struct nq_client *client, const char *queue, const struct nq_queue_options *options, void *user);
+NQ_EXPORT uint64_t nq_start_stat(struct nq_client *client, const char *queue, void *user);
+// As nq_purge, nq_delete, nq_shutdown; the completion has the count.
+NQ_EXPORT uint64_t nq_start_purge(struct nq_client *client, const char *queue, void *user);
+NQ_EXPORT uint64_t nq_start_delete(struct nq_client *client, const char *queue, void *user);
+NQ_EXPORT uint64_t nq_start_shutdown(struct nq_client *client, const char *queue, bool immediate, void *user);
 // Ask that a started request end with NQ_CANCELLED; it may still end otherwise. Its completion comes in any case.
 NQ_EXPORT enum nq_status nq_cancel(struct nq_client *client, uint64_t request);
 

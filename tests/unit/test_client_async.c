@@ -100,3 +100,76 @@ Test(async, refusals_and_leftovers)
     cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
     rig_end(&rig); // with completions not collected and a get that waits: nothing leaks
 }
+
+Test(async, whole_queues)
+{
+    struct rig rig = rig_make();
+    struct nq_queue_options options = {.given = NQ_GIVEN_MAXSIZE, .maxsize = 7, .dead_letter = "dead"};
+    char name[] = "declared";
+    uint64_t declare = nq_start_declare(rig.client, name, &options, 0, NULL);
+    cr_assert_neq(declare, 0);
+    memset(name, 'x', strlen(name)); // the names are kept with the request
+    struct nq_completion c;
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.request, declare);
+    cr_assert_eq(c.status, NQ_OK);
+    cr_assert_not_null(c.stats);
+    cr_assert_str_eq(c.stats->name, "declared");
+    cr_assert_eq(c.stats->options.maxsize, 7);
+    nq_free(c.stats);
+    cr_assert_eq(rig_put(&rig, "declared", "a"), NQ_OK);
+    cr_assert_neq(nq_start_stat(rig.client, "declared", NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.stats->ready, 1);
+    nq_free(c.stats);
+    cr_assert_neq(nq_start_purge(rig.client, "declared", NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.count, 1);
+    cr_assert_neq(nq_start_shutdown(rig.client, "declared", false, NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(rig_put(&rig, "declared", "b"), NQ_SHUT_DOWN);
+    cr_assert_neq(nq_start_stat(rig.client, "none", NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.status, NQ_NO_SUCH_QUEUE);
+    cr_assert_null(c.stats);
+    cr_assert_eq(nq_start_stat(rig.client, "bad name", NULL), 0);
+    rig_end(&rig);
+}
+
+Test(async, many_items_end_in_one_request)
+{
+    struct rig rig = rig_make();
+    const char *texts[] = {"a", "b", "c"};
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(rig_put(&rig, "q", texts[i]), NQ_OK);
+    }
+    struct nq_item *items[3];
+    size_t count;
+    cr_assert_eq(nq_get_many(rig.client, "q", 3, NULL, items, &count), NQ_OK);
+    cr_assert_eq(count, 3);
+    struct nq_completion c;
+    cr_assert_neq(nq_start_extend(rig.client, items[0], 1000, NULL), 0);
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.status, NQ_OK);
+    cr_assert_eq(nq_start_task_done_many(rig.client, items, 0, NULL), 0);
+    cr_assert_neq(nq_start_task_done_many(rig.client, items, 3, NULL), 0); // the extended item, too, was still ours
+    cr_assert(next(&rig, &c));
+    cr_assert_eq(c.status, NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").done, 3);
+    rig_end(&rig);
+}
+
+Test(async, a_fence_rises_with_each_delivery)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    uint64_t before = 0;
+    for (int i = 0; i < 3; i++) {
+        struct nq_item *item;
+        cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+        cr_assert_gt(nq_item_fence(item), before);
+        before = nq_item_fence(item);
+        cr_assert_eq(nq_requeue(rig.client, &item, NULL), NQ_OK);
+    }
+    rig_end(&rig);
+}
