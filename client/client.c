@@ -22,6 +22,7 @@ enum nq_status client_fail(struct nq_client *client, enum nq_status status, cons
     va_start(arguments, format);
     (void)vsnprintf(client->error, sizeof client->error, format, arguments);
     va_end(arguments);
+    client->error_status = status;
     return status;
 }
 
@@ -56,6 +57,11 @@ struct nq_bytes bytes_of(const char *text)
 const char *nq_error_text(const struct nq_client *client)
 {
     return client->error;
+}
+
+enum nq_status nq_error_status(const struct nq_client *client)
+{
+    return client->error_status;
 }
 
 const char *nq_version(void)

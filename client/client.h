@@ -76,6 +76,7 @@ struct nq_client {
     atomic_bool interrupted;
     bool woken; // the descriptor has been made readable already
     char error[256];
+    enum nq_status error_status;
 };
 
 // ---------------------------------------------------------------------------------------------------------- client.c

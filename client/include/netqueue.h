@@ -62,6 +62,8 @@ NQ_EXPORT void nq_client_destroy(struct nq_client **client_p);
 
 // One line about the last call on this client that did not return NQ_OK; never NULL; valid until the next call.
 NQ_EXPORT const char *nq_error_text(const struct nq_client *client);
+// The status of that call; what an nq_start_* function that returned 0 was refused with. NQ_OK: there was none.
+NQ_EXPORT enum nq_status nq_error_status(const struct nq_client *client);
 
 // End the wait this client is in, or the next one, with NQ_INTERRUPTED. The only function that may be called from another thread or a
 // signal handler. A get or put that is interrupted has had no effect: an item that comes all the same goes back uncounted.

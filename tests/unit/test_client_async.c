@@ -88,7 +88,9 @@ Test(async, a_join_completes_when_the_work_is_done)
 Test(async, refusals_and_leftovers)
 {
     struct rig rig = rig_make();
+    cr_assert_eq(nq_error_status(rig.client), NQ_OK);
     cr_assert_eq(nq_start_get(rig.client, "bad name", 1, NULL, NULL), 0);
+    cr_assert_eq(nq_error_status(rig.client), NQ_BAD_NAME);
     cr_assert_eq(nq_start_put(rig.client, "q", NULL, 0, NULL, NULL), 0);
     cr_assert_neq(strlen(nq_error_text(rig.client)), 0);
     struct nq_completion c;
