@@ -1,0 +1,282 @@
+"""The connection of this process with one broker: one I/O thread owns the library's client, all other threads hand it operations.
+
+An operation is started by the I/O thread and finished by it, when its completion comes. The thread that handed it in waits on a lock of
+its own, or gave a function to be called.
+"""
+import collections
+import itertools
+import multiprocessing.util
+import os
+import select
+import socket
+import sys
+import threading
+import time
+from ctypes import byref, c_void_p
+from typing import Any, Callable, Dict, List, Optional
+
+from ._errors import CLOSED, Closed, error_of
+from ._library import Completion, lib, make_client
+from ._ops import Item, Operation, start_dones
+
+DEFAULT_SERVER = "tcp://127.0.0.1:5510"
+CLOSE_SECONDS = 10.0  # for what was put with confirm='flush', and for dones, when the process ends
+
+
+def _timeout_ms() -> int:
+    """The longest time without the broker; NETQUEUE_TIMEOUT, in seconds."""
+    text = os.environ.get("NETQUEUE_TIMEOUT", "30")
+    try:
+        seconds = float(text)
+        if seconds > 0:
+            return max(1, int(seconds * 1000))
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("NETQUEUE_TIMEOUT: %r is not a number of seconds" % text)
+
+
+def _client_name() -> bytes:
+    program = os.path.basename(sys.argv[0] or "python") if getattr(sys, "argv", None) else "python"
+    return ("%s:%s:%d" % (socket.gethostname(), program, os.getpid())).encode()[:128]
+
+
+class Hub:
+    """All operations of this process on one broker."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        servers = [part.encode() for part in server.split(",") if part]
+        self.client, failure = make_client(servers, _timeout_ms(), _client_name())
+        if failure:
+            raise ValueError("netqueue server %r: %s" % (server, failure[1]))
+        self.inbox: collections.deque = collections.deque()
+        self.running: Dict[int, Operation] = {}  # by the number of the request
+        self.outboxes: list = []                 # with puts that are not confirmed
+        self.lanes: Dict[bytes, List[int]] = collections.defaultdict(list)  # free ones, by queue
+        self.lanes_made: Dict[bytes, Any] = collections.defaultdict(lambda: itertools.count(1))
+        self.lost = 0        # dones whose lease was lost
+        self.closing: Optional[float] = None  # until when what is under way may end
+        self.closed = False
+        self.asleep = False
+        self.wake_reader, self.wake_writer = os.pipe()
+        for end in (self.wake_reader, self.wake_writer):
+            os.set_blocking(end, False)
+        self.thread = threading.Thread(target=self._main, name="netqueue-io", daemon=True)
+        self.thread.start()
+
+    # ------------------------------------------------------------------------------------------------ any thread
+
+    def submit(self, operation: Any) -> None:
+        """An Operation to be started, an Item that is done, or a function to be called in the I/O thread."""
+        self.inbox.append(operation)
+        if self.asleep:
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            os.write(self.wake_writer, b"w")
+        except BlockingIOError:  # it will wake up as it is
+            pass
+
+    def run(self, operation: Operation) -> Operation:
+        """Start it and wait until it has ended."""
+        if self.closed:
+            self._refuse(operation)
+        if threading.get_ident() == self.thread.ident:
+            raise RuntimeError("netqueue: a queue was used in a destructor that happens to run in the I/O thread")
+        operation.signal = signal = threading.Lock()
+        signal.acquire()
+        self.submit(operation)
+        if self.closed and not operation.ended:  # it was closed meanwhile: nobody will look at the inbox any more
+            self._refuse(operation)
+        try:
+            signal.acquire()
+        except BaseException:  # KeyboardInterrupt: nobody will take what it brings
+            self.abandon(operation)
+            raise
+        return operation
+
+    def _refuse(self, operation: Operation) -> None:
+        if _at_exit and threading.current_thread().daemon:
+            threading.Event().wait()  # the process is ending; a daemon thread that comes along now ends with it, as in any other wait
+        raise error_of(CLOSED, operation.what)
+
+    def start(self, operation: Operation, when_ended: Callable[[Operation], None]) -> Operation:
+        """Start it; `when_ended` is called in the I/O thread."""
+        if self.closed:
+            raise error_of(CLOSED, operation.what)
+        operation.when_ended = when_ended
+        self.submit(operation)
+        return operation
+
+    def abandon(self, operation: Operation) -> None:
+        """End it if it has not ended; items that it has brought, or still brings, go back uncounted."""
+        self.submit(lambda: operation.cancel(self))
+
+    # --------------------------------------------------------------------------------------------- the I/O thread
+
+    def _main(self) -> None:
+        client, process = self.client, lib.nq_client_process
+        poll = select.poll()
+        poll.register(lib.nq_client_fd(client), select.POLLIN)
+        poll.register(self.wake_reader, select.POLLIN)
+        while True:
+            self._drain_inbox()
+            process(client)
+            if self._collect() or self.inbox:
+                continue
+            if self.closing is not None and self._may_close():
+                break
+            timeout_ms = lib.nq_client_timeout_ms(client)
+            if self.closing is not None:
+                timeout_ms = min(timeout_ms, 50)
+            self.asleep = True
+            if not self.inbox:  # who puts something there now sees `asleep`
+                for fd, _ in poll.poll(None if timeout_ms > 3600000 else timeout_ms):
+                    if fd == self.wake_reader:
+                        self.asleep = False
+                        os.read(self.wake_reader, 65536)
+            self.asleep = False
+        self.closed = True
+        lib.nq_client_destroy(byref(client))
+        self._drop_rest()
+        os.close(self.wake_reader)
+        os.close(self.wake_writer)
+
+    def _drain_inbox(self) -> None:
+        inbox = self.inbox
+        done: List[Item] = []
+        for _ in range(len(inbox)):
+            entry = inbox.popleft()
+            if type(entry) is Item:
+                done.append(entry)
+                continue
+            if done:  # in the order in which they were said
+                start_dones(self, done)
+                done = []
+            if isinstance(entry, Operation):
+                self.begin(entry)
+            else:
+                entry()
+        if done:
+            start_dones(self, done)
+
+    def begin(self, operation: Operation) -> None:
+        if operation.abandoned:
+            return
+        request = operation.start(self)
+        if request:
+            operation.request = request
+            self.running[request] = operation
+        else:
+            operation.end(self, operation.refusal(self))
+
+    def _collect(self) -> bool:
+        completion = Completion()
+        some = False
+        client, following, running = self.client, lib.nq_next_completion, self.running
+        while following(client, byref(completion)) == 0:
+            some = True
+            operation = running.pop(completion.request, None)
+            if operation is not None:
+                operation.complete(self, completion)
+        return some
+
+    def give_back(self, pointer: int) -> None:
+        """Uncounted, with the next request."""
+        lib.nq_item_destroy(byref(c_void_p(pointer)))
+
+    # ----------------------------------------------------------------------------------------------------- the end
+
+    def close(self, wake_waiters: bool) -> None:
+        """Confirm what was put with confirm='flush' and what was done, end the session, give back what is held."""
+        if self.closing is None:
+            self.wake_waiters = wake_waiters
+            self.closing = time.monotonic() + CLOSE_SECONDS
+            self.submit(bool)  # so that it looks
+        if threading.current_thread() is not self.thread:
+            self.thread.join(CLOSE_SECONDS + 5)
+
+    def _may_close(self) -> bool:
+        if time.monotonic() > (self.closing or 0):
+            return True
+        return not self.outboxes and not any(operation.must_end for operation in self.running.values())
+
+    def _drop_rest(self) -> None:
+        rest = list(self.running.values()) + [entry for entry in self.inbox if isinstance(entry, Operation)]
+        self.running.clear()
+        self.inbox.clear()
+        for outbox in self.outboxes:
+            outbox.fail(CLOSED, "netqueue was closed")
+        if self.wake_waiters:  # not at the end of the process: threads that still wait are to end with it, silently
+            for operation in rest:
+                operation.end(self, CLOSED)
+
+
+# ------------------------------------------------------------------------------------------------------- all hubs
+
+_hubs: Dict[str, Hub] = {}
+_hubs_lock = threading.Lock()
+_at_exit = False
+_of_parents: List[Hub] = []  # kept for ever: a child must not touch them, not even to free them
+forks = 0                    # how often this process may have handed its queues to children
+after_fork_in_child: List[Callable[[], None]] = []
+
+
+def find_hub(server: Optional[str]) -> Hub:
+    """The hub for this server (None: NETQUEUE_SERVER, else the default), made when there is none."""
+    name = resolve_server(server)
+    hub = _hubs.get(name)
+    if hub is not None and hub.closing is None:
+        return hub
+    with _hubs_lock:
+        hub = _hubs.get(name)
+        if hub is None or hub.closing is not None:
+            if _at_exit:
+                raise Closed("netqueue: the process is ending")
+            hub = _hubs[name] = Hub(name)
+            if len(_hubs) == 1:
+                # Runs after the children of multiprocessing have been waited for, in children of it, too.
+                multiprocessing.util.Finalize(None, _close_at_exit, exitpriority=-10)
+        return hub
+
+
+def resolve_server(server: Optional[str]) -> str:
+    return server or os.environ.get("NETQUEUE_SERVER") or DEFAULT_SERVER
+
+
+def close(server: Optional[str] = None) -> None:
+    """End this process's connection with one broker (or all): what was put with confirm='flush' and what was done is confirmed, what is held
+    goes back, threads that wait get netqueue.Closed. Queues can be used again afterwards."""
+    name = resolve_server(server) if server else None
+    with _hubs_lock:
+        chosen = [key for key in _hubs if name is None or key == name]
+        hubs = [_hubs.pop(key) for key in chosen]
+    for hub in hubs:
+        hub.close(wake_waiters=True)
+
+
+def _close_at_exit() -> None:
+    global _at_exit
+    _at_exit = True
+    for hub in list(_hubs.values()):
+        hub.close(wake_waiters=False)
+
+
+def _before_fork() -> None:
+    global forks
+    forks += 1
+
+
+def _after_fork_in_child() -> None:
+    global _hubs_lock
+    for hub in _hubs.values():
+        hub.closed, hub.asleep, hub.closing = True, False, 0.0
+        _of_parents.append(hub)
+    _hubs.clear()
+    _hubs_lock = threading.Lock()
+    for function in after_fork_in_child:
+        function()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

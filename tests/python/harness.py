@@ -1,0 +1,98 @@
+"""Runs the unittest classes of one test program against a broker of its own, with the built library."""
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(ROOT, "python"), os.path.join(ROOT, "tests", "integration")]
+
+from nqlab import Lab, until  # noqa: E402
+
+SKIPPED = 77
+build_dir = None
+lab = None
+broker = None
+
+
+def wait_until(condition, what, timeout=20):
+    return until(condition, timeout, what, 0.002)
+
+
+def in_thread(function, *arguments):
+    """Start it; returns a function that waits for it and gives its result, or raises what it raised."""
+    outcome = []
+
+    def run():
+        try:
+            outcome.append((True, function(*arguments)))
+        except BaseException as error:  # told to who waits
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def result(timeout=20):
+        thread.join(timeout)
+        if not outcome:
+            raise AssertionError("%r did not end within %s s" % (function, timeout))
+        ok, value = outcome[0]
+        if not ok:
+            raise value
+        return value
+
+    result.running = lambda: not outcome
+    return result
+
+
+def run_python(*arguments, timeout=60, env=None, **more):
+    """Another Python with the same package, library and broker: its subprocess.CompletedProcess."""
+    environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), **(env or {}))
+    return subprocess.run([sys.executable, "-B", *map(str, arguments)], env=environment, timeout=timeout, capture_output=True, text=True, check=False, **more)
+
+
+def spawn_python(*arguments, **more):
+    environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"))
+    return subprocess.Popen([sys.executable, "-B", *map(str, arguments)], env=environment, stdin=subprocess.DEVNULL, text=True, **more)
+
+
+def run(module_name="__main__", prepare=None):
+    """The main program of a test: --build-dir DIR [names of tests]."""
+    global build_dir, lab, broker
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build-dir", required=True)
+    parser.add_argument("--only", action="append", help="only tests whose name contains this")
+    parser.add_argument("-v", dest="verbosity", action="store_const", const=2, default=1)
+    options = parser.parse_args()
+    build_dir = os.path.abspath(options.build_dir)
+    lab = Lab(build_dir)
+    if lab.sanitizer or not os.path.exists(os.path.join(build_dir, "lib", "libnetqueue.so.0")):
+        print("skipped: a library built with %s cannot be loaded into python" % (lab.sanitizer or "these options"))
+        return SKIPPED
+    broker = lab.broker(memory=True)
+    os.environ["NETQUEUE_SERVER"] = broker.endpoint
+    os.environ["NETQUEUE_LIBRARY"] = os.path.join(build_dir, "lib", "libnetqueue.so.0")
+    try:
+        if prepare is not None:
+            prepare()
+        loader = unittest.TestLoader()
+        if options.only:
+            loader.testNamePatterns = ["*%s*" % part for part in options.only]
+        suite = loader.loadTestsFromModule(sys.modules[module_name])
+        began = time.monotonic()
+        result = unittest.TextTestRunner(verbosity=options.verbosity, stream=sys.stdout).run(suite)
+        failed = len(result.failures) + len(result.errors)
+        for why in sorted({"%s: %s" % (test.id().split(".")[-2], why) for test, why in result.skipped}):
+            print("skipped: " + why)
+        print("%.1f s; %d passed, %d failed" % (time.monotonic() - began, result.testsRun - failed - len(result.skipped), failed))
+        sys.stdout.flush()
+        return 1 if failed or not result.testsRun else 0
+    finally:
+        import netqueue
+        netqueue.close()
+        lab.close()
+        lab.remove()

@@ -1,0 +1,494 @@
+"""What netqueue.Queue has beyond queue.Queue: codecs, leases, batches, puts that are flushed, other processes, asyncio."""
+import asyncio
+import gc
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import unittest
+
+import harness
+from harness import in_thread, run_python, spawn_python, wait_until
+
+if __name__ == "__main__":
+    sys.modules.setdefault("test_queue", sys.modules["__main__"])
+
+
+def net():
+    import netqueue
+    return netqueue
+
+
+def make(*arguments, **options):
+    return net().Queue(*arguments, **options)
+
+
+class Codecs(unittest.TestCase):
+    def test_each_codec_gives_back_what_went_in(self):
+        for codec, value in (("pickle", {"a": (1, None)}), ("json", {"a": [1, None, "ü"]}), ("bytes", b"\0\xff"), ("str", "grün")):
+            q = make(codec=codec)
+            q.put(value)
+            self.assertEqual(q.get(), value)
+
+    def test_other_programs_read_json_and_text(self):
+        q = make(codec="json")
+        q.put([1, "two"])
+        out = harness.broker.consume("-n", "1", q.name).expect(0).out
+        self.assertEqual(json.loads(out), [1, "two"])
+        text = make(codec="str")
+        harness.broker.produce(text.name, "from the shell").expect(0)
+        self.assertEqual(text.get(), "from the shell")
+
+    def test_what_cannot_be_encoded_is_refused_at_put(self):
+        for codec, value in (("bytes", "text"), ("str", b"bytes"), ("json", object()), ("pickle", threading.Lock())):
+            q = make(codec=codec)
+            with self.assertRaises(TypeError):
+                q.put(value)
+            self.assertEqual(q.unfinished_tasks, 0)
+        with self.assertRaises(ValueError):
+            make(codec="yaml")
+
+    def test_what_cannot_be_decoded_is_held(self):
+        q = make(codec="json")
+        harness.broker.produce(q.name, "{nonsense").expect(0)
+        with self.assertRaises(net().DecodeError) as caught:
+            q.get()
+        self.assertEqual(caught.exception.body, b"{nonsense")
+        self.assertEqual(q.unfinished_tasks, 1)
+        q.task_done()
+        self.assertEqual(q.unfinished_tasks, 0)
+
+    def test_a_codec_of_ones_own(self):
+        q = make(codec=net().Codec("upper", lambda text: text.upper().encode(), lambda body: body.decode().lower()))
+        q.put("abc")
+        with q.get_item() as item:
+            self.assertEqual((item.body, item.value), (b"ABC", "abc"))
+
+
+class InHand(unittest.TestCase):
+    def test_task_done_finishes_this_threads_oldest_then_anyones(self):
+        q = make()
+        for number in range(4):
+            q.put(number)
+        in_thread(q.get)()
+        q.get()
+        q.get()
+        q.task_done()  # 1: ours, though 0 is older
+        q.extend(30)   # 2
+        q.requeue()    # 2
+        self.assertEqual(q.get(), 2)
+        q.task_done()
+        q.requeue()    # 0, of the thread that has ended
+        self.assertEqual([q.get(), q.get()], [0, 3])
+
+    def test_an_item_is_done_when_the_block_ends(self):
+        q = make()
+        q.put("work", headers={"from": "test"})
+        with q.get_item() as item:
+            self.assertEqual((item.value, item.deliveries, item.failures, item.headers), ("work", 1, 0, {"from": b"test"}))
+        self.assertEqual(q.unfinished_tasks, 0)
+        with self.assertRaises(ValueError):
+            item.done()
+        with self.assertRaises(ValueError):
+            q.task_done()
+
+    def test_an_item_comes_back_as_failed_when_the_block_raises(self):
+        q = make()
+        q.put("work")
+        with self.assertRaises(ZeroDivisionError):
+            with q.get_item() as item:
+                raise ZeroDivisionError
+        fence = item.fence
+        with q.get_item() as item:
+            self.assertEqual((item.deliveries, item.failures), (2, 1))
+            self.assertGreater(item.fence, fence)
+            item.requeue()
+        with self.assertRaises(KeyboardInterrupt):
+            with q.get_item() as item:
+                raise KeyboardInterrupt
+        with q.get_item() as item:
+            self.assertEqual((item.deliveries, item.failures), (4, 1))
+
+    def test_failures_lead_to_the_dead_letter_queue(self):
+        dead = make()
+        q = make(max_deliveries=2, dead_letter=dead.name)
+        q.put("poison")
+        for _ in range(2):
+            q.get()
+            q.requeue(failed=True)
+        self.assertEqual(q.unfinished_tasks, 0)
+        with dead.get_item() as item:
+            self.assertEqual(item.value, "poison")
+            self.assertEqual(item.headers["nq-origin-queue"], q.name.encode())
+
+    def test_a_lost_lease_is_told(self):
+        q = make(lease=0.2, hold_max=0.2)
+        q.put("slow")
+        item = q.get_item()
+        again = q.get_item(timeout=10)  # when the first may not be held any longer
+        with self.assertRaises(net().LeaseLost):
+            item.done()
+        again.done()
+
+    def test_items_not_finished_come_back_with_the_last_reference(self):
+        q = make(name="left-behind")
+        q.put("item")
+        other = make(name="left-behind")
+        other.get()
+        del other
+        gc.collect()
+        self.assertEqual(q.get(timeout=10), "item")
+        q.delete()
+
+    def test_many_at_once(self):
+        q = make(5)
+        with self.assertRaises(net().Full) as caught:
+            q.put_many(range(8), block=False)
+        self.assertEqual(caught.exception.accepted, 5)
+        with self.assertRaises(net().Full):
+            q.put_many([1, 2], block=False, atomic=True)
+        self.assertEqual(q.get_many(3), [0, 1, 2])
+        self.assertEqual(q.get_many(10), [3, 4])
+        with self.assertRaises(net().Empty):
+            q.get_many(10, timeout=0.01)
+        for _ in range(5):
+            q.task_done()
+        self.assertTrue(q.join(timeout=10))
+        big = make()
+        big.put_many(range(2500))
+        self.assertEqual(big.get_many(10000), list(range(2500)))
+
+    def test_join_with_a_timeout_and_delayed_items(self):
+        q = make()
+        q.put("later", delay=0.2)
+        self.assertTrue(q.empty())
+        self.assertFalse(q.join(timeout=0.01))
+        self.assertEqual(q.get(timeout=10), "later")
+        q.task_done()
+        self.assertTrue(q.join(timeout=10))
+
+
+class Settings(unittest.TestCase):
+    def test_bad_arguments_are_refused(self):
+        for options in (dict(confirm="maybe"), dict(done="never"), dict(prefetch=-1), dict(name="no spaces"), dict(server="nonsense")):
+            with self.assertRaises(ValueError, msg=options):
+                make(**options)
+        with self.assertRaises(TypeError):
+            make("5")
+
+    def test_a_named_queue_is_one_for_all(self):
+        q = make(7, name="shared-one")
+        self.assertEqual(make(name="shared-one").maxsize, 7)
+        with self.assertRaises(net().DifferentOptions):
+            make(8, name="shared-one")
+        q.delete()
+
+    def test_no_broker_is_said_in_one_line(self):
+        ended = run_python("-c", "import netqueue; netqueue.Queue(server='tcp://127.0.0.1:1')", env={"NETQUEUE_TIMEOUT": "0.2"})
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("netqueue._errors.Unreachable: declare of 'tmp.python.", ended.stderr.splitlines()[-1])
+
+    def test_a_library_that_is_not_there_is_said_in_one_line(self):
+        ended = run_python("-c", "import netqueue", env={"NETQUEUE_LIBRARY": "/nowhere/libnetqueue.so"})
+        self.assertIn("ImportError: netqueue: libnetqueue cannot be loaded: /nowhere/libnetqueue.so", ended.stderr)
+
+    def test_an_unnamed_queue_ends_with_its_last_reference(self):
+        q, other = make(), make()
+        name = q.name
+        q.put("item")
+        del q
+        gc.collect()
+        other.qsize()  # behind the delete
+        self.assertIsNone(harness.broker.stat(name))
+
+    def test_a_pickled_queue_does_not_end_with_its_first_reference(self):
+        q = make()
+        q.put("item")
+        data = pickle.dumps(q)
+        del q
+        gc.collect()
+        self.assertEqual(pickle.loads(data).get(timeout=10), "item")
+
+    def test_queues_go_through_queues(self):
+        q, inner = make(), make()
+        q.put(inner)
+        q.get().put("through")
+        self.assertEqual(inner.get(timeout=10), "through")
+
+    def test_simple_queue_items_are_done_when_got(self):
+        q = net().SimpleQueue()
+        q.put("item", block=False, timeout=-1)
+        self.assertEqual(q.get(), "item")
+        wait_until(lambda: harness.broker.stat(q.name).unfinished == 0, "it is done")
+        with self.assertRaises(ValueError):
+            q.get(timeout=-1)
+
+    def test_generic_alias(self):
+        self.assertEqual(net().Queue[int].__origin__, net().Queue)
+
+
+class Flush(unittest.TestCase):
+    def test_order_and_flush(self):
+        q = make(confirm="flush")
+        for number in range(3000):
+            q.put(number)
+        self.assertTrue(q.flush(10))
+        self.assertEqual(q.qsize(), 3000)
+        self.assertEqual([q.get() for _ in range(3000)], list(range(3000)))
+        for _ in range(3000):
+            q.task_done()
+        self.assertTrue(q.join(10))
+
+    def test_the_first_failure_is_kept(self):
+        q = make(confirm="flush")
+        q.put("item")
+        q.shutdown()
+        q.put("late")
+        with self.assertRaises(net().ShutDown):
+            q.flush()
+        with self.assertRaises(net().ShutDown):
+            q.put("later")
+
+    def test_a_bounded_queue_is_full_all_the_same(self):
+        q = make(1, confirm="flush")
+        q.put("item")
+        with self.assertRaises(net().Full):
+            q.put_nowait("more")
+
+    def test_threads_share_what_was_fetched(self):
+        q, got = make(confirm="flush"), []
+        for number in range(2000):
+            q.put(number)
+
+        def work():
+            while True:
+                try:
+                    got.append(q.get(timeout=0.3))
+                except net().Empty:
+                    return
+                q.task_done()
+
+        for end in [in_thread(work) for _ in range(4)]:
+            end(30)
+        self.assertEqual(sorted(got), list(range(2000)))
+        self.assertTrue(q.join(10))
+
+    def test_closed_as_in_multiprocessing(self):
+        q = make(confirm="flush")
+        q.put("item")
+        with self.assertRaises(AssertionError):
+            q.join_thread()
+        q.close()
+        q.join_thread()
+        self.assertEqual(harness.broker.stat(q.name).ready, 1)
+        for use in (lambda: q.put("more"), q.get):
+            with self.assertRaises(ValueError):
+                use()
+
+    def test_what_was_put_is_stored_when_the_program_ends(self):
+        q = make(name="at-exit")
+        run_python("-c", "import netqueue\nq = netqueue.Queue(name='at-exit', confirm='flush')\nfor i in range(5000): q.put(i)").check_returncode()
+        self.assertEqual(q.qsize(), 5000)
+        q.delete()
+
+
+def double(numbers, results):
+    """A worker process."""
+    while True:
+        number = numbers.get()
+        if number is None:
+            numbers.task_done()
+            return
+        results.put(number * 2)
+        numbers.task_done()
+
+
+def hold(queue, taken):
+    queue.get()
+    taken.put(os.getpid())
+    signal.pause()
+
+
+def put_and_go(queue):
+    queue.put("from the child")
+
+
+class Processes(unittest.TestCase):
+    def workers(self, method):
+        context = multiprocessing.get_context(method)
+        numbers, results = net().JoinableQueue(), make()
+        processes = [context.Process(target=double, args=(numbers, results)) for _ in range(3)]
+        for process in processes:
+            process.start()
+        for number in range(60):
+            numbers.put(number)
+        for _ in processes:
+            numbers.put(None)
+        numbers.join()
+        for process in processes:
+            process.join(20)
+            self.assertEqual(process.exitcode, 0)
+        self.assertEqual(sorted(results.get_many(100)), list(range(0, 120, 2)))
+
+    def test_across_fork(self):
+        self.workers("fork")
+
+    def test_across_spawn(self):
+        self.workers("spawn")
+
+    def test_the_parents_queue_outlives_the_child_that_put(self):
+        q = make()
+        child = multiprocessing.get_context("fork").Process(target=put_and_go, args=(q,))
+        child.start()
+        child.join(20)
+        self.assertEqual(q.get(timeout=10), "from the child")
+
+    def test_a_child_holds_nothing_of_its_parent(self):
+        q, answers = make(), make()
+        q.put("item")
+        q.get()
+
+        def child():
+            try:
+                q.task_done()
+            except ValueError as error:
+                answers.put(str(error))
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join(20)
+        self.assertEqual(answers.get(timeout=10), "task_done() called too many times")
+        q.task_done()
+
+    def test_the_item_of_a_killed_process_comes_back(self):
+        q, taken = make(), make()
+        q.put("item")
+        child = multiprocessing.get_context("spawn").Process(target=hold, args=(q, taken))
+        child.start()
+        self.assertEqual(taken.get(timeout=20), child.pid)
+        self.assertTrue(q.empty())
+        child.kill()
+        child.join(20)
+        with q.get_item(timeout=20) as item:
+            self.assertEqual((item.value, item.deliveries, item.failures), ("item", 2, 1))
+
+    def test_an_interrupted_get_takes_nothing(self):
+        q = make(name="interrupted")
+        program = "import netqueue\nq = netqueue.Queue(name='interrupted')\ntry:\n  q.get()\nexcept KeyboardInterrupt:\n  print(q.qsize())"
+        child = spawn_python("-c", program, stdout=subprocess.PIPE)
+        wait_until(lambda: q.stats().waiting_gets == 1, "the child waits")
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=20)
+        self.assertEqual((out, child.returncode), ("0\n", 0))
+        wait_until(lambda: q.stats().waiting_gets == 0, "it waits no longer")
+        q.put("item")
+        self.assertEqual(q.get(timeout=10), "item")
+        q.delete()
+
+    def test_the_example_of_pythons_documentation(self):
+        with open(os.path.join(harness.HERE, "worker_listing.py"), encoding="ascii") as file:
+            ended = run_python("-c", file.read().replace("import queue", "import netqueue as queue"))
+        self.assertEqual((ended.stderr, ended.returncode), ("", 0))
+        self.assertEqual(len(ended.stdout.splitlines()), 61)
+
+    def test_close_wakes_who_waits(self):
+        ended = run_python("-c", """if True:
+            import netqueue, threading
+            q = netqueue.Queue(name="closing")
+            def wait():
+                try:
+                    q.get()
+                except netqueue.Closed:
+                    print("closed")
+            thread = threading.Thread(target=wait)
+            thread.start()
+            while not q.stats().waiting_gets: pass
+            netqueue.close()
+            thread.join()
+            q.put("and again")
+            print(q.get())""")
+        self.assertEqual((ended.stdout, ended.stderr), ("closed\nand again\n", ""))
+
+
+class Asyncio(unittest.TestCase):
+    def run_async(self, test):
+        async def bounded():
+            await asyncio.wait_for(test(), 30)
+        asyncio.run(bounded())
+
+    def queue(self, *arguments, **options):
+        from netqueue import aio
+        return aio.Queue(*arguments, **options)
+
+    def test_workers(self):
+        async def test():
+            q, done = self.queue(3), []
+
+            async def work():
+                while True:
+                    done.append(await q.get())
+                    q.task_done()
+
+            tasks = [asyncio.create_task(work()) for _ in range(3)]
+            for number in range(50):
+                await q.put(number)
+            await q.join()
+            self.assertEqual(sorted(done), list(range(50)))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with self.assertRaises(ValueError):
+                q.task_done()
+        self.run_async(test)
+
+    def test_full_empty_and_shut_down_are_asyncios(self):
+        async def test():
+            from netqueue import aio
+            q = self.queue(1)
+            self.assertTrue(q.empty())
+            q.put_nowait("item")
+            self.assertTrue(q.full())
+            with self.assertRaises(asyncio.QueueFull):
+                q.put_nowait("more")
+            self.assertEqual(q.get_nowait(), "item")
+            with self.assertRaises(asyncio.QueueEmpty):
+                q.get_nowait()
+            q.maxsize = 2
+            q.shutdown()
+            with self.assertRaises(aio.QueueShutDown):
+                await q.put("late")
+            with self.assertRaises(aio.QueueShutDown):
+                await q.get()
+        self.run_async(test)
+
+    def test_a_cancelled_get_takes_nothing(self):
+        async def test():
+            q = self.queue()
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(q.get(), 0.05)
+            await q.put("item")
+            self.assertEqual(await q.get(), "item")
+            q.task_done()
+            await q.join()
+        self.run_async(test)
+
+    def test_items_on_lease(self):
+        async def test():
+            q = self.queue()
+            await q.put("work")
+            with self.assertRaises(ZeroDivisionError):
+                async with q.get_item() as item:
+                    raise ZeroDivisionError
+            async with q.get_item() as item:
+                self.assertEqual((item.value, item.deliveries, item.failures), ("work", 2, 1))
+                await item.extend(5)
+            self.assertEqual(q.stats().unfinished, 0)
+        self.run_async(test)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run())
