@@ -257,6 +257,37 @@ NQ_EXPORT enum nq_status nq_peek(struct nq_client *client, const char *queue, ui
                                  size_t *count);
 NQ_EXPORT void nq_free(void *memory);
 
+// ------------------------------------------------------------------------------------------------ locks, semaphores
+//
+// Between all that name them so, on any host. A lock is a queue with one empty item: who has got it holds the lock. Whoever waits longest is
+// next. When a holder dies, its session ends and the lock is free; the library renews the lease of one that lives, for up to a year.
+
+struct nq_lock;
+struct nq_semaphore;
+
+// The lock of that name, made when there is none. `reentrant`: the client that holds it may acquire it again and must release it as often.
+// The client must outlive it. Errors: NQ_BAD_NAME, NQ_DIFFERENT_OPTIONS (a queue of that name is no lock), NQ_UNREACHABLE
+NQ_EXPORT enum nq_status nq_lock_open(struct nq_client *client, const char *name, bool reentrant, struct nq_lock **out);
+// Errors: NQ_TIMED_OUT, NQ_INTERRUPTED, NQ_BAD_REQUEST (it is held through this handle and not reentrant), NQ_UNREACHABLE
+NQ_EXPORT enum nq_status nq_lock_acquire(struct nq_lock *lock, uint64_t wait_ms);
+// Errors: NQ_NOT_LEASED (it is not held through this handle), NQ_LEASE_LOST (somebody else has acquired it meanwhile: see nq_lock_fence)
+NQ_EXPORT enum nq_status nq_lock_release(struct nq_lock *lock);
+// While it is held: a number that rises with each holder; else 0. A holder that stood still for longer than the broker waited does not know that
+// it has lost the lock. Where that matters, send the fence along with each change, and let what is changed refuse one that is lower than it has seen.
+NQ_EXPORT uint64_t nq_lock_fence(const struct nq_lock *lock);
+// Releases it if it is held.
+NQ_EXPORT void nq_lock_close(struct nq_lock **lock_p);
+
+// The semaphore of that name; `value` permits when it is made. value > 0: permits are lent, those of a process that dies come back.
+// value 0: it is a signal, and a permit that was acquired is used up. Give the same value everywhere.
+NQ_EXPORT enum nq_status nq_semaphore_open(struct nq_client *client, const char *name, uint64_t value, struct nq_semaphore **out);
+// Errors: NQ_TIMED_OUT, NQ_INTERRUPTED, NQ_UNREACHABLE
+NQ_EXPORT enum nq_status nq_semaphore_acquire(struct nq_semaphore *semaphore, uint64_t wait_ms);
+// One of the permits acquired through this handle, else one more than there were.
+NQ_EXPORT enum nq_status nq_semaphore_release(struct nq_semaphore *semaphore);
+// Gives back what is held.
+NQ_EXPORT void nq_semaphore_close(struct nq_semaphore **semaphore_p);
+
 // ------------------------------------------------------------------------------------- producer handle: gathered puts
 //
 // nq_producer_put returns as soon as the item is in a bounded window of unconfirmed ones, and blocks while that is full; what waits

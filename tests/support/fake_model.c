@@ -418,13 +418,20 @@ static void on_peek(struct fake_model *self, struct nq_arena *arena, const struc
     reply->as.peek = (struct wire_peek_reply){.seqs = seqs, .bodies = bodies, .count = count};
 }
 
+static bool queue_is_new(struct fake_model *self, const struct wire_request *declare)
+{
+    return find_queue(self, declare->as.declare.queue) == NULL;
+}
+
 static void on_queue(struct fake_model *self, struct nq_arena *arena, const struct fake_peer *peer,
                      const struct wire_request *request)
 {
     struct fake_queue *queue = find_queue(self, request->as.on_queue.queue);
     struct wire_reply *reply;
     if (request->op == WIRE_DECLARE) {
+        uint64_t initial = queue_is_new(self, request) ? request->as.declare.initial : 0;
         queue = fake_model_queue(self, request->as.declare.queue);
+        queue->count += initial; // all zero: ready and empty
         queue->maxsize = request->as.declare.options.maxsize;
     }
     reply = answer(self, peer, request->id, queue != NULL ? NQ_OK : NQ_NO_SUCH_QUEUE);
