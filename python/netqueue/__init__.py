@@ -12,12 +12,13 @@ from ._errors import (BadName, Closed, DecodeError, DifferentOptions, Empty, Err
 from ._hub import close
 from ._library import lib as _lib
 from ._ops import QueueStats
+from ._pool import Pool
 from ._queue import JoinableQueue, Lease, Queue, SimpleQueue
 from ._sync import BoundedSemaphore, Event, Lock, RLock, Semaphore
 
 __version__: str = _lib.nq_version().decode()
 
 __all__ = ["Queue", "SimpleQueue", "JoinableQueue", "Lease", "QueueStats", "Codec", "close",
-           "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier",
+           "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier", "Pool",
            "Empty", "Full", "ShutDown", "Error", "Unreachable", "OutcomeUnknown", "LeaseLost", "TooLarge", "NoSpace", "NoSuchQueue",
            "DifferentOptions", "BadName", "NotAuthorised", "LimitReached", "Closed", "DecodeError"]

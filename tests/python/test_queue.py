@@ -414,6 +414,45 @@ class Processes(unittest.TestCase):
         self.assertEqual((ended.stdout, ended.stderr), ("closed\nand again\n", ""))
 
 
+def slow_square(number):
+    if number == 3 and not os.path.exists(os.environ["POOL_MARK"]):
+        open(os.environ["POOL_MARK"], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)  # the first that works on it dies
+    return number * number
+
+
+class Pool(unittest.TestCase):
+    def test_map_and_its_relatives(self):
+        with net().Pool(2) as pool:
+            self.assertEqual(pool.map(abs, range(-5, 5)), [5, 4, 3, 2, 1, 0, 1, 2, 3, 4])
+            self.assertEqual(pool.starmap(pow, [(2, 3), (3, 2)]), [8, 9])
+            self.assertEqual(sorted(pool.imap_unordered(abs, [-1, 2])), [1, 2])
+            self.assertEqual(pool.apply(divmod, (7, 2)), (3, 1))
+            self.assertEqual(pool.map(abs, []), [])
+            with self.assertRaises(ZeroDivisionError) as caught:
+                pool.starmap(divmod, [(1, 0)])
+            self.assertIn("process", str(caught.exception.__cause__))
+        self.assertEqual([worker.exitcode for worker in pool._workers], [0, 0])
+
+    def test_a_task_whose_worker_dies_is_done_by_another(self):
+        os.environ["POOL_MARK"] = harness.lab.path("pool-mark")
+        with net().Pool(2) as pool:
+            self.assertEqual(pool.map(slow_square, range(6)), [0, 1, 4, 9, 16, 25])
+        self.assertEqual(sorted(worker.exitcode for worker in pool._workers), [-signal.SIGKILL, 0])
+
+    def test_workers_started_elsewhere(self):
+        worker = spawn_python("-m", "netqueue.worker", "elsewhere", stderr=subprocess.PIPE)
+        try:
+            with net().Pool(0, name="elsewhere") as pool:
+                self.assertEqual(pool.map(abs, [-1, -2]), [1, 2])
+            make(name="elsewhere").shutdown()
+            self.assertEqual(worker.wait(20), 0)
+        finally:
+            worker.kill()
+            worker.communicate()
+            make(name="elsewhere").delete()
+
+
 class Asyncio(unittest.TestCase):
     def run_async(self, test):
         async def bounded():
