@@ -212,6 +212,14 @@ size_t nq_item_len(const struct nq_item *item)
     return item->body.len;
 }
 
+void nq_items_bodies(struct nq_item *const *items, size_t count, const void **bodies, size_t *lens)
+{
+    for (size_t i = 0; i < count; i++) {
+        bodies[i] = items[i]->body.data;
+        lens[i] = items[i]->body.len;
+    }
+}
+
 const char *nq_item_queue(const struct nq_item *item)
 {
     return item->answer->queue;

@@ -144,6 +144,8 @@ NQ_EXPORT enum nq_status nq_get_many(struct nq_client *client, const char *queue
 
 NQ_EXPORT const void *nq_item_body(const struct nq_item *item); // not terminated; never NULL
 NQ_EXPORT size_t nq_item_len(const struct nq_item *item);
+// Of several at once, for languages in which a call costs more than what it does.
+NQ_EXPORT void nq_items_bodies(struct nq_item *const *items, size_t count, const void **bodies, size_t *lens);
 NQ_EXPORT const char *nq_item_queue(const struct nq_item *item);
 NQ_EXPORT uint64_t nq_item_seq(const struct nq_item *item);
 NQ_EXPORT uint32_t nq_item_deliveries(const struct nq_item *item); // this one included

@@ -149,6 +149,13 @@ Test(async, many_items_end_in_one_request)
     size_t count;
     cr_assert_eq(nq_get_many(rig.client, "q", 3, NULL, items, &count), NQ_OK);
     cr_assert_eq(count, 3);
+    const void *bodies[3];
+    size_t lens[3];
+    nq_items_bodies(items, 3, bodies, lens);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(lens[i], 1);
+        cr_assert_eq(*(const char *)bodies[i], *texts[i]);
+    }
     struct nq_completion c;
     cr_assert_neq(nq_start_extend(rig.client, items[0], 1000, NULL), 0);
     cr_assert(next(&rig, &c));
