@@ -106,6 +106,8 @@ def of_netqueue(netqueue, report, where):
                lambda n: cycles(netqueue.Queue(codec=codec, confirm="flush"), n, False, True, True), 50000)
         report("netqueue %s, %s, flush, processes" % (where, codec),
                lambda n: cycles(netqueue.Queue(codec=codec, confirm="flush"), n, True, True, True), 50000)
+        report("netqueue %s, %s, flush, done at get, processes" % (where, codec),
+               lambda n: cycles(netqueue.Queue(codec=codec, confirm="flush", done="get"), n, True, False, True), 50000)
 
 
 def main():

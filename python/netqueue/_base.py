@@ -39,6 +39,7 @@ class Base:
         self._settings = settings
         self._name: bytes = settings["name"].encode()
         self._codec = find_codec(settings["codec"])
+        self._encode, self._decode = self._codec.encode, self._codec.decode
         self._lease_ms, self._hold_max_ms = wait_ms(settings["lease"] or 0), wait_ms(settings["hold_max"] or 0)
         self._done_at_get = settings["done"] == "get"
         self._maxsize = settings["maxsize"]
@@ -154,14 +155,14 @@ class Base:
     def _take(self, item: Item) -> Any:
         """The object of an item that was got, and the item is held (or done, if that is how this queue is used)."""
         try:
-            value = self._codec.decode(item.body)
+            value = self._decode(item.body)
         except Exception as error:
             self._hold(item)
             failure = DecodeError("an item of %r is not %s: %s" % (self.name, self._codec.name, error))
             failure.body = item.body
             raise failure from error
         if self._done_at_get:
-            self._hub.submit(item)
+            item.hub.submit(item)
         else:
             self._hold(item)
         return value

@@ -2,7 +2,7 @@
 import ctypes
 import ctypes.util
 import os
-from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 WAIT_FOREVER = 2 ** 64 - 1
 ITEMS_PER_REQUEST_MAX = 10000
@@ -61,8 +61,7 @@ AT_ONCE = {
     "nq_status_name": (c_char_p, [c_int]),
     "nq_error_text": (c_char_p, [c_void_p]),
     "nq_error_status": (c_int, [c_void_p]),
-    "nq_item_body": (c_void_p, [c_void_p]),
-    "nq_item_len": (c_size_t, [c_void_p]),
+    "nq_items_bodies": (None, [POINTER(c_void_p), c_size_t, POINTER(c_void_p), POINTER(c_size_t)]),
     "nq_item_seq": (c_uint64, [c_void_p]),
     "nq_item_deliveries": (c_uint32, [c_void_p]),
     "nq_item_failures": (c_uint32, [c_void_p]),
@@ -85,6 +84,7 @@ AT_ONCE = {
     "nq_start_purge": (c_uint64, [c_void_p, c_char_p, c_void_p]),
     "nq_start_delete": (c_uint64, [c_void_p, c_char_p, c_void_p]),
     "nq_start_shutdown": (c_uint64, [c_void_p, c_char_p, c_bool, c_void_p]),
+    "nq_interrupt": (None, [c_void_p]),
     "nq_cancel": (c_int, [c_void_p, c_uint64]),
     "nq_client_fd": (c_int, [c_void_p]),
     "nq_client_timeout_ms": (c_uint64, [c_void_p]),
@@ -94,6 +94,8 @@ AT_ONCE = {
 BLOCKING = {
     "nq_client_create": (c_int, [POINTER(ClientOptions), POINTER(c_void_p), POINTER(c_char_p)]),
     "nq_client_destroy": (None, [POINTER(c_void_p)]),
+    "nq_put": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(PutOptions), POINTER(c_uint64)]),
+    "nq_get_many": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(GetOptions), POINTER(c_void_p), POINTER(c_size_t)]),
 }
 
 

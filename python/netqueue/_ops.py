@@ -1,10 +1,10 @@
 """The operations that a hub's I/O thread runs: each makes one request of the library and takes its completion."""
 import collections
 import threading
-from ctypes import byref, c_char_p, c_void_p, cast, string_at
+from ctypes import byref, c_char_p, c_size_t, c_void_p, cast, string_at
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ._errors import LEASE_LOST, OK, error_of
+from ._errors import EMPTY, FULL, INTERRUPTED, LEASE_LOST, OK, error_of
 from ._library import (COUNTERS, WAIT_FOREVER, Body, GetOptions, HeaderField, PutOptions, RequeueOptions, fill_options, lib)
 
 Headers = Sequence[Tuple[str, bytes]]
@@ -57,9 +57,8 @@ class Item:
 
     __slots__ = ("hub", "queue", "pointer", "body", "key", "holder", "_details")
 
-    def __init__(self, hub: Any, queue: bytes, pointer: int) -> None:
-        self.hub, self.queue, self.pointer = hub, queue, pointer
-        self.body = string_at(lib.nq_item_body(pointer), lib.nq_item_len(pointer))
+    def __init__(self, hub: Any, queue: bytes, pointer: int, body: bytes) -> None:
+        self.hub, self.queue, self.pointer, self.body = hub, queue, pointer, body
         self.key = self.holder = self._details = None
 
     def take(self) -> Optional[int]:
@@ -87,10 +86,17 @@ class Item:
             hub.submit(lambda: hub.closed or hub.give_back(pointer))
 
 
+def make_items(hub: Any, queue: bytes, pointers: Any, count: int) -> List[Item]:
+    bodies, lens = (c_void_p * count)(), (c_size_t * count)()
+    lib.nq_items_bodies(pointers, count, bodies, lens)
+    return [Item(hub, queue, pointer, string_at(body, length)) for pointer, body, length in zip(pointers[:count], bodies, lens)]
+
+
 class Operation:
     """One request. `status` holds once it has ended."""
 
     __slots__ = ("queue", "request", "status", "text", "signal", "when_ended", "abandoned", "ended", "items", "count", "stats", "accepted", "what")
+    callable = False  # by the thread that wants it
     must_end = False  # the connection is not closed before it has ended
 
     def __init__(self, queue: bytes, what: str) -> None:
@@ -106,6 +112,10 @@ class Operation:
     def start(self, hub: Any) -> int:
         raise NotImplementedError
 
+    def call(self, hub: Any) -> None:
+        """Run it with the library's blocking form; end() it, or leave it to be started when it may wait."""
+        raise NotImplementedError
+
     def refusal(self, hub: Any) -> int:
         """Why the library did not start it."""
         self.text = lib.nq_error_text(hub.client).decode("utf-8", "replace")
@@ -113,15 +123,19 @@ class Operation:
 
     def complete(self, hub: Any, completion: Any) -> None:
         """Take what has come with it."""
-        for index in range(completion.items_count):
-            self.items.append(Item(hub, self.queue, completion.items[index]))
         if completion.items_count:
+            self.items = make_items(hub, self.queue, completion.items, completion.items_count)
             lib.nq_free(completion.items)
         if completion.stats:
             self.stats = _stats_of(completion.stats.contents)
             lib.nq_free(completion.stats)
         self.count, self.accepted = completion.count, completion.accepted
         self.end(hub, completion.status)
+
+    def finish_call(self, hub: Any, status: int) -> None:
+        if status != OK:
+            self.text = lib.nq_error_text(hub.client).decode("utf-8", "replace")
+        self.end(hub, status)
 
     def end(self, hub: Any, status: int) -> None:
         self.status, self.ended = status, True
@@ -152,7 +166,7 @@ class Operation:
 class Put(Operation):
     """One run of items. It has a lane of its own until it ends, so that one that waits holds up no other thread's."""
 
-    __slots__ = ("bodies", "options", "headers", "lane")
+    __slots__ = ("bodies", "options", "headers", "lane", "callable")
     must_end = True
 
     def __init__(self, queue: bytes, bodies: Sequence[bytes], timeout: Optional[float], delay: float = 0, atomic: bool = False,
@@ -160,11 +174,25 @@ class Put(Operation):
         super().__init__(queue, "put to")
         self.bodies, self.headers, self.lane = bodies, headers, 0
         self.options = PutOptions(wait_ms(timeout), wait_ms(delay), atomic, 0)
+        self.callable = len(bodies) == 1 and not headers
+
+    def _take_lane(self, hub: Any) -> None:
+        free = hub.lanes[self.queue]
+        self.lane = self.options.lane = free.pop() if free else next(hub.lanes_made[self.queue])
+
+    def call(self, hub: Any) -> None:
+        wanted, self.options.wait_ms = self.options.wait_ms, 0  # to wait for room is for the I/O thread
+        self._take_lane(hub)
+        status = lib.nq_put(hub.client, self.queue, self.bodies[0], len(self.bodies[0]), byref(self.options), None)
+        if status == INTERRUPTED or (status == FULL and wanted):
+            hub.lanes[self.queue].append(self.lane)
+            self.options.wait_ms = wanted
+            return
+        self.accepted = int(status == OK)
+        self.finish_call(hub, status)
 
     def start(self, hub: Any) -> int:
-        free = hub.lanes[self.queue]
-        self.lane = free.pop() if free else next(hub.lanes_made[self.queue])
-        self.options.lane = self.lane
+        self._take_lane(hub)
         return start_put(hub, self.queue, self.bodies, self.options, self.headers)
 
     def end(self, hub: Any, status: int) -> None:
@@ -193,12 +221,33 @@ def _address(value: bytes) -> Optional[int]:
     return cast(c_char_p(value), c_void_p).value
 
 
+CALL_WAIT_MS = 10  # so long a thread waits for an item by itself; then it hands the wait over and can be interrupted
+
+
 class Get(Operation):
     __slots__ = ("max_items", "options")
+    callable = True
 
     def __init__(self, queue: bytes, max_items: int, timeout: Optional[float], lease_ms: int = 0, hold_max_ms: int = 0) -> None:
         super().__init__(queue, "get from")
         self.max_items, self.options = max_items, GetOptions(wait_ms(timeout), lease_ms, hold_max_ms, False)
+
+    def call(self, hub: Any) -> None:
+        wanted = self.options.wait_ms
+        self.options.wait_ms = min(wanted, CALL_WAIT_MS)
+        pointers, count = (c_void_p * self.max_items)(), c_size_t()
+        hub.waiting_call = True
+        try:
+            if hub.inbox:  # who handed that in may not have seen it
+                self.options.wait_ms = 0
+            status = lib.nq_get_many(hub.client, self.queue, self.max_items, byref(self.options), pointers, byref(count))
+        finally:
+            hub.waiting_call = False
+        if status == INTERRUPTED or (status == EMPTY and wanted > self.options.wait_ms):
+            self.options.wait_ms = wanted if wanted == WAIT_FOREVER else wanted - self.options.wait_ms
+            return
+        self.items = make_items(hub, self.queue, pointers, count.value)
+        self.finish_call(hub, status)
 
     def start(self, hub: Any) -> int:
         return lib.nq_start_get(hub.client, self.queue, self.max_items, byref(self.options), None)
@@ -317,7 +366,8 @@ class _Done(_Dones):
 DONES_MAX = 1000
 
 
-def start_dones(hub: Any, items: List[Item]) -> None:
+def start_dones(hub: Any, items: List[Item], quietly: bool = False) -> None:
+    """quietly: their completions are looked at by nobody but the hub."""
     by_queue: Dict[bytes, List[int]] = {}
     for item in items:
         pointer = item.take()
@@ -329,7 +379,8 @@ def start_dones(hub: Any, items: List[Item]) -> None:
             together = _Dones(queue, some)
             request = together.start(hub)
             if request:
-                hub.running[request] = together
+                if not quietly:
+                    hub.running[request] = together
                 continue
             for pointer in some:
                 hub.begin(_Done(queue, [pointer]))

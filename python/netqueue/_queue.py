@@ -135,6 +135,7 @@ class Queue(Base):
         settings = self._settings
         wanted = settings["prefetch"] if settings["prefetch"] is not None else None if settings["confirm"] == "flush" else 0
         self._prefetched = None if wanted == 0 else _Prefetched(wanted)
+        self._flushes = settings["confirm"] == "flush"
 
     # -- put
 
@@ -145,8 +146,8 @@ class Queue(Base):
         headers   {name: bytes or str}, told to who gets it with get_item()"""
         if self._closed:
             raise ValueError("Queue %r is closed" % self)
-        body = self._codec.encode(item)
-        if self._settings["confirm"] == "flush" and self._maxsize <= 0 and not delay and not headers:
+        body = self._encode(item)
+        if self._flushes and self._maxsize <= 0 and not delay and not headers:
             self._buffer().put(body)
             return
         wait = self._put_wait(block, timeout)
@@ -186,7 +187,7 @@ class Queue(Base):
 
     def _buffer(self) -> Outbox:
         outbox = self._outbox
-        if outbox is None or outbox.hub is not self._hub:
+        if outbox is None or outbox.hub.closing is not None:
             with self._lock:
                 if self._outbox is None or self._outbox.hub is not self._hub:
                     self._outbox = Outbox(self._hub, self._name, FLUSH_WINDOW)
@@ -203,6 +204,14 @@ class Queue(Base):
         """Remove and return an item, waiting for one if need be (at most `timeout` seconds; not at all unless `block`): else Empty.
 
         It is on lease to this process, and comes back if the process ends before task_done()."""
+        prefetched = self._prefetched
+        if prefetched is not None and prefetched.items and not self._closed and not (block and timeout is not None and timeout < 0):
+            try:
+                item = prefetched.items.popleft()
+            except IndexError:  # another thread was quicker
+                pass
+            else:
+                return self._take(item)
         return self._take(self._get(block, timeout))
 
     def get_nowait(self) -> Any:

@@ -227,6 +227,10 @@ class Settings(unittest.TestCase):
         with self.assertRaises(ValueError):
             q.get(timeout=-1)
 
+    def test_the_packages_version_is_the_librarys(self):
+        with open(os.path.join(harness.ROOT, "python", "VERSION"), encoding="ascii") as file:
+            self.assertEqual(file.read().strip(), net().__version__)
+
     def test_generic_alias(self):
         self.assertEqual(net().Queue[int].__origin__, net().Queue)
 
