@@ -22,6 +22,7 @@ from ._ops import Item, Operation, start_dones
 
 DEFAULT_SERVER = "tcp://127.0.0.1:5510"
 UPKEEP_MS, HOT_MS = 250, 2  # how long the I/O thread sleeps while nothing is under way; and while others use the client themselves
+CROWDED_SECONDS = 1.0
 CLOSE_SECONDS = 10.0  # for what was put with confirm='flush', and for dones, when the process ends
 
 
@@ -64,6 +65,7 @@ class Hub:
         self.calls = 0       # operations run by the threads that wanted them
         self.hot = False     # there have been some just now
         self.waiting_call = False  # one waits for an item
+        self.crowded_until = 0.0   # several threads are at work: they do better by the I/O thread
         self.wake_reader, self.wake_writer = os.pipe()
         for end in (self.wake_reader, self.wake_writer):
             os.set_blocking(end, False)
@@ -78,6 +80,7 @@ class Hub:
         if type(operation) is Item and self.hot:
             return  # it goes along with the next call, or within HOT_MS
         if self.waiting_call:
+            self.crowded_until = time.monotonic() + CROWDED_SECONDS
             lib.nq_interrupt(self.client)
         if self.asleep:
             self._wake()
@@ -110,7 +113,7 @@ class Hub:
 
     def _call(self, operation: Operation) -> bool:
         """Run it here. False: it has not ended, and nothing has happened."""
-        if not self.driving.acquire(False):
+        if time.monotonic() < self.crowded_until or not self.driving.acquire(False):
             return False
         try:
             done = self._waiting_dones()
