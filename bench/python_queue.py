@@ -98,16 +98,21 @@ def of_python(report):
     manager.shutdown()
 
 
+FORMS = (  # what, options, another process, task_done, items
+    ("confirmed, threads", {}, False, True, 5000),
+    ("confirmed, processes", {}, True, True, 5000),
+    ("confirmed, prefetch=100, processes", {"prefetch": 100}, True, True, 5000),
+    ("flush, threads", {"confirm": "flush"}, False, True, 50000),
+    ("flush, processes", {"confirm": "flush"}, True, True, 50000),
+    ("flush, done at get, processes", {"confirm": "flush", "done": "get"}, True, False, 50000),
+)
+
+
 def of_netqueue(netqueue, report, where):
-    for codec in ("pickle", "bytes"):
-        report("netqueue %s, %s, confirmed, threads" % (where, codec), lambda n: cycles(netqueue.Queue(codec=codec), n, False, True), 5000)
-        report("netqueue %s, %s, confirmed, processes" % (where, codec), lambda n: cycles(netqueue.Queue(codec=codec), n, True, True), 5000)
-        report("netqueue %s, %s, flush, threads" % (where, codec),
-               lambda n: cycles(netqueue.Queue(codec=codec, confirm="flush"), n, False, True, True), 50000)
-        report("netqueue %s, %s, flush, processes" % (where, codec),
-               lambda n: cycles(netqueue.Queue(codec=codec, confirm="flush"), n, True, True, True), 50000)
-        report("netqueue %s, %s, flush, done at get, processes" % (where, codec),
-               lambda n: cycles(netqueue.Queue(codec=codec, confirm="flush", done="get"), n, True, False, True), 50000)
+    for what, options, processes, done, count in FORMS:
+        def run(n, options=options, processes=processes, done=done):
+            return cycles(netqueue.Queue(**options), n, processes, done, "confirm" in options)
+        report("netqueue %s, %s" % (where, what), run, count)
 
 
 def main():

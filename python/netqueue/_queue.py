@@ -228,7 +228,13 @@ class Queue(Base):
             raise ValueError("max_items must be positive")
         wait = self._get_wait(block, timeout)
         if self._prefetched is not None:
-            return self._take_all([self._prefetched.get(self, block, wait)])
+            items = [self._prefetched.get(self, block, wait)]
+            while self._prefetched.items and len(items) < max_items:
+                try:
+                    items.append(self._prefetched.items.popleft())
+                except IndexError:  # another thread was quicker
+                    break
+            return self._take_all(items)
         return self._take_all(self._run(Get(self._name, min(max_items, 10000), wait, self._lease_ms, self._hold_max_ms)).check().items)
 
     def _get(self, block: bool, timeout: Optional[float]) -> Item:

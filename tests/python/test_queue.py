@@ -281,6 +281,18 @@ class Flush(unittest.TestCase):
         self.assertEqual(sorted(got), list(range(2000)))
         self.assertTrue(q.join(10))
 
+    def test_many_at_once_of_what_was_fetched(self):
+        q, got = make(prefetch=50), []
+        q.put_many(range(100))
+        while len(got) < 100:
+            some = q.get_many(30)
+            self.assertLessEqual(len(some), 30)
+            got += some
+        self.assertEqual(got, list(range(100)))
+        for _ in got:
+            q.task_done()
+        self.assertTrue(q.join(10))
+
     def test_closed_as_in_multiprocessing(self):
         q = make(confirm="flush")
         q.put("item")
