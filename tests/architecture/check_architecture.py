@@ -64,7 +64,7 @@ SHADOWING = {"assert.h", "complex.h", "ctype.h", "dirent.h", "endian.h", "errno.
 
 CLOCK_CALLS = re.compile(r"\b(clock_gettime|gettimeofday|timespec_get|ftime|time|clock|zclock_\w+|zmq_stopwatch_\w+)\s*\(")
 # Where the clock may be read: in the broker's platform/, in one file of the library and one of what the programs share.
-CLOCK_FREE = re.compile(r"^(broker/platform|tests|bench)/")
+CLOCK_FREE = re.compile(r"^(broker/platform|tests|bench|examples)/")
 CLOCK_ONE_FILE = ("client", "client/cli")
 SLEEP_CALLS = re.compile(r"\b(sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep|zclock_sleep|zmq_sleep)\s*\(")
 NO_SLEEP = ("tests/unit/", "tests/contract/", "tests/sim/", "tests/golden/")
