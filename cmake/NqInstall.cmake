@@ -7,7 +7,7 @@ if(TARGET netqueue)
 endif()
 if(TARGET netqueue_static)
     # Installed, it stands alone: the contract's objects go into the archive, too.
-    target_sources(netqueue_static PRIVATE $<TARGET_OBJECTS:nq_proto> $<TARGET_OBJECTS:nq_generated>)
+    target_sources(netqueue_static PRIVATE $<TARGET_OBJECTS:nq_proto> $<TARGET_OBJECTS:nq_keys> $<TARGET_OBJECTS:nq_generated>)
     install(TARGETS netqueue_static ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 endif()
 

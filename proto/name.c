@@ -40,3 +40,12 @@ bool nq_backup_name_is_valid(const void *name, size_t len)
     }
     return true;
 }
+
+bool nq_pattern_is_valid(const char *pattern, size_t len)
+{
+    bool valid = len > 0 && len <= NQ_NAME_BYTES_MAX;
+    for (size_t i = 0; valid && i < len; i++) {
+        valid = is_name_byte((uint8_t)pattern[i]) || pattern[i] == '*' || pattern[i] == '?';
+    }
+    return valid;
+}
