@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "authorised.h"
+#include "endpoint.h"
 #include "frontend.h"
 #include "log.h"
 #include "notify.h"
@@ -83,7 +85,33 @@ static void remove_endpoints(const struct config *config)
 
 // --------------------------------------------------------------------------------------------------------------------- serve
 
-static struct frontend_config frontend_config_of(const struct config *config, int signal_fd)
+// What proves who we are, and who else may come in.
+struct security {
+    struct keys_pair pair;
+    struct authorised *authorised;
+};
+
+static enum nq_status open_security(const struct config *config, struct security *out, struct frontend_error *error)
+{
+    struct keys_error keys_error = {0};
+    if (config->keys == NULL) {
+        return NQ_OK;
+    }
+    process_hide_memory();
+    enum nq_status status = keys_load_pair(config->keys, KEYS_BROKER, &out->pair, &keys_error);
+    if (status == NQ_OK) {
+        status = authorised_open(config->keys, &out->authorised, &keys_error);
+    }
+    return status == NQ_OK ? NQ_OK : fail(error, status, keys_error.text);
+}
+
+static void close_security(struct security *self)
+{
+    authorised_close(&self->authorised);
+    keys_forget(&self->pair);
+}
+
+static struct frontend_config frontend_config_of(const struct config *config, const struct security *security, int signal_fd)
 {
     uint64_t item_bytes = config->body_limit + config->headers_limit + NQ_FRAME_SLACK_BYTES;
     uint64_t parked_per_session = NQ_PARKED_BYTES_PER_SESSION_DEFAULT;
@@ -114,7 +142,25 @@ static struct frontend_config frontend_config_of(const struct config *config, in
         .backup = config->memory ? NULL : store_disk_backup,
         .backup_dir = config->backup_dir,
         .signal_fd = signal_fd,
+        .keys = security->authorised == NULL ? NULL : &security->pair,
+        .authorised = security->authorised,
+        .sessions_per_key_max = config->max_sessions_per_key,
+        .requests_per_key_max = config->max_requests_per_key,
     };
+}
+
+static void say_how_safe(const struct config *config, const struct security *security)
+{
+    if (security->authorised != NULL) {
+        log_info("encrypted; %zu keys are authorised; our public key is %s", access_count(authorised_set(security->authorised)),
+                 security->pair.public_key);
+        return;
+    }
+    for (size_t i = 0; i < config->listen_count; i++) {
+        if (!endpoint_is_loopback(config->listen[i])) {
+            log_warning("--insecure: whoever reaches %s may read and change everything; nothing is encrypted", config->listen[i]);
+        }
+    }
 }
 
 static void say_started(const struct config *config, const struct frontend *frontend)
@@ -133,10 +179,11 @@ static void say_started(const struct config *config, const struct frontend *fron
     }
 }
 
-static enum nq_status serve(const struct config *config, struct store *store, int signal_fd, struct frontend_error *error)
+static enum nq_status serve(const struct config *config, const struct security *security, struct store *store, int signal_fd,
+                            struct frontend_error *error)
 {
     struct frontend *frontend;
-    const struct frontend_config frontend_config = frontend_config_of(config, signal_fd);
+    const struct frontend_config frontend_config = frontend_config_of(config, security, signal_fd);
     remove_endpoints(config);
     enum nq_status status = frontend_open(&frontend_config, store, &frontend, error);
     if (status == NQ_OK) {
@@ -144,6 +191,7 @@ static enum nq_status serve(const struct config *config, struct store *store, in
     }
     if (status == NQ_OK) {
         say_started(config, frontend);
+        say_how_safe(config, security);
         notify_service_manager("READY=1");
         status = frontend_run(frontend, error);
         notify_service_manager("STOPPING=1");
@@ -193,6 +241,7 @@ int app_run(const struct config *config)
 {
     struct frontend_error error = {0};
     struct store *store = NULL;
+    struct security security = {0};
     enum nq_status status = NQ_OK;
     int signal_fd = -1;
     process_harden();
@@ -207,10 +256,13 @@ int app_run(const struct config *config)
         status = check_backup_dir(config, &error);
     }
     if (status == NQ_OK) {
+        status = open_security(config, &security, &error);
+    }
+    if (status == NQ_OK) {
         status = open_store(config, &store, &error);
     }
     if (status == NQ_OK) {
-        status = serve(config, store, signal_fd, &error);
+        status = serve(config, &security, store, signal_fd, &error);
     }
     if (status != NQ_OK) {
         log_error("%s", error.text);
@@ -218,6 +270,7 @@ int app_run(const struct config *config)
         log_info("stopped");
     }
     store_close(&store);
+    close_security(&security);
     if (signal_fd >= 0) {
         close(signal_fd);
     }

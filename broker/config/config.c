@@ -171,9 +171,9 @@ static enum nq_status settle_store(struct config *config, struct config_error *e
 static enum nq_status settle_listen(const struct config *config, struct config_error *error)
 {
     for (size_t i = 0; i < config->listen_count; i++) {
-        if (!config->insecure && !endpoint_is_loopback(config->listen[i])) {
+        if (!config->insecure && config->keys == NULL && !endpoint_is_loopback(config->listen[i])) {
             return refuse(error, NQ_BAD_CONFIG, "listen", config->listen[i],
-                          "reachable from other machines without protection; say --insecure to allow it");
+                          "reachable from other machines without protection; give --keys, or --insecure to allow it");
         }
     }
     return NQ_OK;
@@ -229,6 +229,7 @@ void config_fini(struct config *self)
     free(self->file);
     free(self->endpoint_file);
     free(self->backup_dir);
+    free(self->keys);
     *self = (struct config){0};
 }
 

@@ -27,13 +27,14 @@ struct config {
     const char *data_dir; // where the store is; NULL with --memory
     bool data_is_default; // neither --data nor --memory was given
     uint32_t sync;        // enum config_sync
-    char *file, *endpoint_file, *backup_dir;
+    char *file, *endpoint_file, *backup_dir, *keys;
     bool insecure;
     uint32_t log_level; // 0 error, 1 warning, 2 info, 3 debug
     bool help, version, print;
 
     uint64_t max_disk, disk_reserve, body_limit, headers_limit, parked_limit;
     uint64_t max_queues, max_sessions, max_streams, max_delayed, max_leases, max_waiters;
+    uint64_t max_sessions_per_key, max_requests_per_key; // of one key, the latter in a second; 0: any number
     uint64_t lease_ms, hold_max_ms, session_grace_ms, session_timeout_ms, dedup_keep_ms;
 
     uint8_t source[CONFIG_OPTIONS_MAX]; // enum config_source, by option

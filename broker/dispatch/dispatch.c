@@ -286,6 +286,14 @@ void dispatch_session_end(struct dispatch *self, uint64_t session_no)
     }
 }
 
+void dispatch_session_cut(struct dispatch *self, uint64_t session_no)
+{
+    struct waiting_session *session = table_find(&self->sessions, session_no, 0);
+    for (size_t left = session == NULL ? 0 : session->waiters.count; left > 0; left--) { // it is freed with its last waiter
+        waiter_end(self, list_object(list_first(&session->waiters), struct waiter, in_session), DISPATCH_END_SESSION, ENGINE_OK);
+    }
+}
+
 bool dispatch_session_waits(const struct dispatch *self, uint64_t session_no)
 {
     return table_find(&self->sessions, session_no, 0) != NULL;

@@ -23,6 +23,7 @@ enum dispatch_end {
     DISPATCH_END_BUSY,       // no room to park it
     DISPATCH_END_TIMED_OUT,  // join only; a put ends FULL, a get EMPTY
     DISPATCH_END_CANCELLED,
+    DISPATCH_END_SESSION, // see dispatch_session_cut
 };
 
 struct dispatch_answer {
@@ -70,6 +71,8 @@ bool dispatch_cancel(struct dispatch *self, uint64_t session_no, uint64_t reques
 
 // Before engine_session_end: the session's waiters vanish without answers.
 void dispatch_session_end(struct dispatch *self, uint64_t session_no);
+// Each of the session's waiters ends with DISPATCH_END_SESSION: its client has to say HELLO and ask again.
+void dispatch_session_cut(struct dispatch *self, uint64_t session_no);
 bool dispatch_session_waits(const struct dispatch *self, uint64_t session_no);
 
 // Serve waiters of touched queues and end those whose time is over. Call after every batch of commands and when a deadline is due.

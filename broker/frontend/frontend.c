@@ -1,6 +1,7 @@
 #include "frontend.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@ struct frontend {
     struct committer *committer;
     struct gather gather;
     struct router *router;
+    struct authorised *authorised; // NULL: no keys
     struct wire_decode_limits decode_limits;
     uint64_t now_ms;
     uint64_t lazy_since_ms; // since when something waits to be stored that nobody waits for; 0: nothing
@@ -74,6 +76,12 @@ static bool on_probe(void *context, uint64_t connection)
     return !self->failed_probe;
 }
 
+static const char *on_sender(void *context)
+{
+    struct frontend *self = context;
+    return router_sender(self->router);
+}
+
 static uint64_t start_clock(void *context, uint64_t last_stored_ms)
 {
     struct frontend *self = context;
@@ -117,10 +125,17 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
                                              .context = self,
                                              .probe = on_probe};
     *service = (struct service){
-        .config = {.limits = config->limits, .random = random_fill, .started_ms = self->now_ms},
+        .config = {.limits = config->limits,
+                   .random = random_fill,
+                   .started_ms = self->now_ms,
+                   .sender = on_sender,
+                   .context = self,
+                   .sessions_per_key_max = config->sessions_per_key_max,
+                   .requests_per_key_max = config->requests_per_key_max},
         .engine = self->engine,
         .dispatch = self->dispatch,
         .store = self->store,
+        .access = self->authorised == NULL ? NULL : authorised_set(self->authorised),
         .reader = &self->reader,
     };
     self->has_service = true;
@@ -139,8 +154,11 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
 
 static enum nq_status open_router(struct frontend *self, const struct frontend_config *config, struct frontend_error *error)
 {
-    struct router_config router = {
-        .endpoints = config->endpoints, .endpoint_count = config->endpoint_count, .frame_bytes_max = config->limits.frame_bytes};
+    struct router_config router = {.endpoints = config->endpoints,
+                                   .endpoint_count = config->endpoint_count,
+                                   .frame_bytes_max = config->limits.frame_bytes,
+                                   .keys = config->keys,
+                                   .authorised = config->authorised};
     struct router_error router_error;
     if (!random_fill(&router.seed, sizeof(router.seed))) {
         return fail(error, NQ_UNREACHABLE, "the system has no random numbers to give");
@@ -158,6 +176,7 @@ enum nq_status frontend_open(const struct frontend_config *config, struct store 
     }
     self->store = store;
     self->signal_fd = config->signal_fd;
+    self->authorised = config->authorised;
     self->decode_limits = (struct wire_decode_limits){config->limits.body_bytes, config->limits.headers_bytes};
     reader_init(&self->reader, store);
     enum nq_status status = open_engine(self, config, error);
@@ -407,10 +426,28 @@ static long wait_ms(const struct frontend *self)
     return (long)min_u64(wait, 3600 * 1000);
 }
 
+static void reload_keys(struct frontend *self)
+{
+    if (self->authorised == NULL || self->stopping) {
+        return;
+    }
+    struct access *before = authorised_reload(self->authorised);
+    if (before == NULL) {
+        self->service.out_of_memory = true; // who is authorised is not known any more
+        return;
+    }
+    service_reauthorise(&self->service, self->now_ms, authorised_set(self->authorised));
+    access_destroy(&before);
+}
+
 static void look_for_signals(struct frontend *self)
 {
     int number = signals_read(self->signal_fd);
     if (number == 0) {
+        return;
+    }
+    if (number == SIGHUP) {
+        reload_keys(self);
         return;
     }
     if (self->stopping) {

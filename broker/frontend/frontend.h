@@ -1,5 +1,6 @@
 // The broker's loop: frames in, commit groups, answers out. One thread; it owns the ROUTER, the engine and the reads of the store.
 #pragma once
+#include "authorised.h"
 #include "engine.h"
 #include "service.h"
 #include "store.h"
@@ -15,7 +16,10 @@ struct frontend_config {
     uint64_t disk_reserve_bytes;
     backup_function *backup; // NULL: the store cannot be copied
     const char *backup_dir;  // NULL: no backups
-    int signal_fd;           // SIGTERM and SIGINT come from here
+    int signal_fd;                 // SIGTERM and SIGINT come from here, and SIGHUP: the authorised keys are read again
+    const struct keys_pair *keys;  // NULL: no encryption, anybody may do anything
+    struct authorised *authorised; // with keys; the caller's, until frontend_close
+    uint64_t sessions_per_key_max, requests_per_key_max;
 };
 
 struct frontend_error {

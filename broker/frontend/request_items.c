@@ -5,7 +5,7 @@ enum { ITEM_OVERHEAD_BYTES = 40 }; // of an item in an encoded answer, at most, 
 
 // ------------------------------------------------------------------------------------------------------------------ put, get
 
-static void refuse_put(struct request *request, enum nq_status status)
+void refuse_put(struct request *request, enum nq_status status)
 {
     const struct wire_put *put = &request->wire->as.put;
     struct service *self = request->service;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "permit.h"
 #include "queue.h"
 #include "service.h"
 
@@ -111,7 +112,9 @@ void request_list(struct request *request)
     size_t count = 0;
     struct queue *queue = engine_queue_after(self->engine, to_engine_bytes(list->after));
     while (queue != NULL && count < max) {
-        fill_stats(self, queue, &stats[count++]);
+        if (permit_sees(request, queue->record.name, queue->record.name_len)) {
+            fill_stats(self, queue, &stats[count++]);
+        }
         struct engine_bytes name = {.len = queue->record.name_len, .data = (const uint8_t *)queue->record.name};
         queue = engine_queue_after(self->engine, name);
     }

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "keys.h"
 #include "service.h"
 
 // Takes as long wherever the first difference is.
@@ -12,6 +13,17 @@ static bool token_matches(const uint8_t *own, struct nq_bytes given)
         difference |= (uint8_t)(own[i] ^ given.data[i]);
     }
     return difference == 0;
+}
+
+// The engine's id of the client's session. With keys it is made of the key, too: nobody else's client can name it, before and after
+// a restart.
+static bool own_id(const struct request *request, struct nq_bytes id, uint8_t out[NQ_SESSION_ID_BYTES])
+{
+    if (request->principal != NULL) {
+        return keys_bind_session(request->principal->key, id.data, out);
+    }
+    memcpy(out, id.data, NQ_SESSION_ID_BYTES);
+    return true;
 }
 
 static bool is_idle(const struct service *self, uint64_t session_no)
@@ -62,11 +74,11 @@ static void answer_hello(struct request *request, uint64_t session_no, bool resu
 }
 
 // The session that a HELLO may take up again; 0: none. False: it is somebody else's.
-static bool find_resumable(const struct request *request, uint64_t *session_no)
+static bool find_resumable(const struct request *request, const uint8_t *id, uint64_t *session_no)
 {
     struct service *self = request->service;
     const struct wire_hello *hello = &request->wire->as.hello;
-    uint64_t found = engine_session_find(self->engine, hello->session_id.data);
+    uint64_t found = engine_session_find(self->engine, id);
     *session_no = found;
     if (found == 0) {
         return true;
@@ -87,14 +99,16 @@ static bool find_resumable(const struct request *request, uint64_t *session_no)
     return true;
 }
 
-static enum nq_status open_session(const struct request *request, uint64_t *session_no)
+static enum nq_status open_session(const struct request *request, const uint8_t *id, uint64_t *session_no)
 {
     struct service *self = request->service;
     uint8_t token[NQ_RESUME_TOKEN_BYTES];
+    if (request->principal != NULL && request->principal->sessions >= self->config.sessions_per_key_max) {
+        return NQ_LIMIT_REACHED;
+    }
     if (!self->config.random(token, sizeof(token))) {
         return NQ_BUSY;
     }
-    const uint8_t *id = request->wire->as.hello.session_id.data;
     return status_of_engine(engine_session_open(self->engine, request->now_ms, id, token, session_no));
 }
 
@@ -132,12 +146,17 @@ void request_hello(struct request *request)
     struct service *self = request->service;
     const struct wire_hello *hello = &request->wire->as.hello;
     uint64_t session_no;
-    if (!find_resumable(request, &session_no)) {
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    if (!own_id(request, hello->session_id, id)) {
+        self->out_of_memory = true;
+        return;
+    }
+    if (!find_resumable(request, id, &session_no)) {
         request_answer(request, NQ_NO_SESSION);
         return;
     }
     bool resumed = session_no != 0;
-    enum nq_status status = resumed ? NQ_OK : open_session(request, &session_no);
+    enum nq_status status = resumed ? NQ_OK : open_session(request, id, &session_no);
     if (status != NQ_OK) {
         request_answer(request, status);
         return;
@@ -146,6 +165,9 @@ void request_hello(struct request *request)
     if (peer == NULL) {
         self->out_of_memory = true;
         return;
+    }
+    if (peer->principal != request->principal) {
+        sessions_belong(peer, request->principal);
     }
     log_debug("session %" PRIu64 " %s by '%.*s'", session_no, resumed ? "resumed" : "opened", (int)hello->client_name.len,
               hello->client_name.len == 0 ? "" : (const char *)hello->client_name.data);
@@ -161,7 +183,12 @@ void request_renew(struct request *request)
 {
     struct service *self = request->service;
     const struct wire_renew *renew = &request->wire->as.renew;
-    uint64_t session_no = engine_session_find(self->engine, renew->session_id.data);
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    if (!own_id(request, renew->session_id, id)) {
+        self->out_of_memory = true;
+        return;
+    }
+    uint64_t session_no = engine_session_find(self->engine, id);
     if (session_no == 0 || !token_matches(engine_session_token(self->engine, session_no), renew->resume_token)) {
         request_answer(request, NQ_NO_SESSION);
         return;

@@ -1,4 +1,4 @@
-// The ROUTER socket: frames in, frames out, and waiting. The only file of the broker that knows ZeroMQ.
+// The ROUTER socket: frames in, frames out, and waiting. Beside zap.c the only file of the broker that knows ZeroMQ.
 //
 // A connection is a number that is never used again while the broker runs. It is told to nobody.
 #pragma once
@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "authorised.h"
 #include "wire.h"
 
 struct router;
@@ -14,7 +15,9 @@ struct router_config {
     const char *const *endpoints;
     size_t endpoint_count;
     size_t frame_bytes_max;
-    uint32_t seed; // random: where connection numbers begin
+    uint32_t seed;                 // random: where connection numbers begin
+    const struct keys_pair *keys;  // NULL: no encryption, everybody is let in
+    struct authorised *authorised; // with keys: whose connections are let in
 };
 
 struct router_error {
@@ -39,6 +42,9 @@ void router_pause(void); // let another thread run for a moment, if one wants to
 
 // The next frame. `*data` is valid until the next call. False: none at the moment.
 bool router_receive(struct router *self, uint64_t *connection, const void **data, size_t *len);
+
+// The key that the connection of the frame just received has proved to hold; valid until the next receive. NULL: none.
+const char *router_sender(struct router *self);
 
 // Send a frame, or keep it while the connection is full. False: the connection is gone (or took too little for too long).
 bool router_send(struct router *self, uint64_t connection, const struct wire_packer *packer);

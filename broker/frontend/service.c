@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "permit.h"
 #include "queue.h"
 
 struct operation {
@@ -127,6 +128,8 @@ static enum nq_status status_of_end(const struct dispatch_answer *end)
         return NQ_BUSY;
     case DISPATCH_END_TIMED_OUT:
         return NQ_TIMED_OUT;
+    case DISPATCH_END_SESSION:
+        return NQ_NO_SESSION;
     case DISPATCH_END_CANCELLED:
         break;
     }
@@ -321,11 +324,17 @@ static void handle(struct request *request)
 {
     const struct wire_request *wire = request->wire;
     const struct operation *operation = &operations[wire->op];
+    const char *why = NULL;
+    enum nq_status status;
     request->service->groups.open->items++;
     if (wire->refused != NQ_OK) {
         request_refuse(request, wire->refused, wire->refused_why);
     } else if (operation->handler == NULL) {
         request_refuse(request, NQ_BAD_REQUEST, "unknown operation");
+    } else if ((status = permit_check(request, &why)) == NQ_BUSY && wire->op == WIRE_PUT) {
+        refuse_put(request, status);
+    } else if (status != NQ_OK) {
+        request_refuse(request, status, why);
     } else if (operation->needs_session && request->peer == NULL) {
         request_refuse(request, NQ_NO_SESSION, NULL);
     } else {
@@ -333,16 +342,25 @@ static void handle(struct request *request)
     }
 }
 
+// Asked for the first frames of a connection only: a session keeps it.
+static struct principal *sender_of(const struct service *self)
+{
+    const char *key = self->access == NULL ? NULL : self->config.sender(self->config.context);
+    return key == NULL ? NULL : access_find(self->access, key);
+}
+
 void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame)
 {
     struct peer *noted = sessions_on(&self->sessions, connection);
     self->now_ms = now_ms;
+    struct principal *principal = noted != NULL ? noted->principal : sender_of(self);
     if (noted != NULL) {
         sessions_heard(noted, now_ms);
         note_progress(self, noted, frame);
     }
     for (size_t i = 0; i < frame->count && !self->out_of_memory; i++) {
-        struct request request = {.service = self, .now_ms = now_ms, .connection = connection, .wire = &frame->requests[i]};
+        struct request request = {
+            .service = self, .now_ms = now_ms, .connection = connection, .principal = principal, .wire = &frame->requests[i]};
         request.peer = sessions_on(&self->sessions, connection); // HELLO and GOODBYE change it
         handle(&request);
         if (request.wire->op == WIRE_HELLO && noted == NULL) {
@@ -352,6 +370,46 @@ void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, c
             }
         }
     }
+}
+
+struct reauthorising {
+    struct service *service;
+    uint64_t now_ms;
+    struct access *access;
+    size_t ended;
+};
+
+static void reauthorise_one(void *context, struct peer *peer)
+{
+    struct reauthorising *self = context;
+    struct service *service = self->service;
+    struct principal *before = peer->principal;
+    if (before == NULL) {
+        return; // it has no connection yet; whoever takes it up is asked for a key
+    }
+    struct principal *now = access_find(self->access, before->key);
+    if (now == NULL || !access_same_rules(before, now)) {
+        dispatch_session_cut(service->dispatch, peer->session_no);
+        service_take_answers(service, self->now_ms);
+    }
+    sessions_belong(peer, now);
+    if (now == NULL) {
+        sessions_end(&service->sessions, self->now_ms, peer, false);
+        self->ended++;
+    }
+}
+
+void service_reauthorise(struct service *self, uint64_t now_ms, struct access *access)
+{
+    struct reauthorising run = {.service = self, .now_ms = now_ms, .access = access};
+    if (self->access == NULL) {
+        return;
+    }
+    if (!sessions_each(&self->sessions, &run, reauthorise_one)) {
+        self->out_of_memory = true;
+    }
+    self->access = access;
+    log_info("%zu keys are authorised; %zu sessions of others have ended", access_count(access), run.ended);
 }
 
 void service_refuse_version(struct service *self, uint64_t connection, const struct wire_request_frame *frame)

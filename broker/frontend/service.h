@@ -1,6 +1,7 @@
 // What the broker does with decoded requests, without sockets or threads: requests become commands of the engine and the dispatch,
 // their outcomes become answers that wait in the commit groups. The files request_*.c hold the operations.
 #pragma once
+#include "access.h"
 #include "backup.h"
 #include "dispatch.h"
 #include "group.h"
@@ -13,7 +14,11 @@
 struct service_config {
     struct wire_limits limits; // as told in HELLO
     bool (*random)(void *out, size_t len);
-    uint64_t started_ms; // broker time
+    uint64_t started_ms;                  // broker time
+    const char *(*sender)(void *context); // the key behind the frame that is handled; NULL: none
+    void *context;                        // of sender
+    uint64_t sessions_per_key_max;
+    uint64_t requests_per_key_max; // a second; 0: any number
 };
 
 struct service {
@@ -21,6 +26,7 @@ struct service {
     struct engine *engine;
     struct dispatch *dispatch;
     struct store *store;
+    struct access *access; // NULL: no keys, anybody may do anything
     struct groups groups;
     struct sessions sessions;
     struct reader *reader; // the engine reads through it, too
@@ -38,7 +44,8 @@ struct request {
     struct service *service;
     uint64_t now_ms;
     uint64_t connection;
-    struct peer *peer; // NULL: no session (only for operations that need none)
+    struct peer *peer;           // NULL: no session (only for operations that need none)
+    struct principal *principal; // NULL: without keys, or its key is not authorised
     const struct wire_request *wire;
 };
 
@@ -46,6 +53,9 @@ struct request {
 void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame);
 // A frame of another version: each request is told so.
 void service_refuse_version(struct service *self, uint64_t connection, const struct wire_request_frame *frame);
+// Other keys are authorised, or may do other things, from now on: sessions of keys that are not end at once, and waiters of a key whose
+// rights are others end, so that its client asks again. The set before is not used any more.
+void service_reauthorise(struct service *self, uint64_t now_ms, struct access *access);
 // Waiters, deadlines, redrives: after the frames of a turn. True: there is more to do at once.
 bool service_tick(struct service *self, uint64_t now_ms);
 uint64_t service_next_deadline_ms(const struct service *self); // UINT64_MAX: none
@@ -70,6 +80,7 @@ request_handler request_declare, request_purge, request_delete, request_shutdown
 
 enum nq_status status_of_engine(enum engine_status status);
 struct engine_bytes to_engine_bytes(struct nq_bytes bytes);
+void refuse_put(struct request *request, enum nq_status status);
 
 // An answer to this request that waits for all that was applied ahead of it. NULL: out of memory (noted).
 struct answer *request_answer(struct request *request, enum nq_status status);

@@ -12,7 +12,9 @@ void sessions_fini(struct sessions *self)
 {
     for (struct heap_node *node = heap_min(&self->timers); node != NULL; node = heap_min(&self->timers)) {
         heap_remove(&self->timers, node);
-        free(heap_object(node, struct peer, timer));
+        struct peer *peer = heap_object(node, struct peer, timer);
+        free(peer->permits);
+        free(peer);
     }
     heap_fini(&self->timers);
     table_fini(&self->by_connection);
@@ -132,7 +134,38 @@ void sessions_end(struct sessions *self, uint64_t now_ms, struct peer *peer, boo
     }
     table_remove(&self->by_no, peer->session_no, 0);
     heap_remove(&self->timers, &peer->timer);
+    sessions_belong(peer, NULL);
     free(peer);
+}
+
+void sessions_belong(struct peer *peer, struct principal *principal)
+{
+    if (peer->principal != NULL) {
+        peer->principal->sessions--;
+    }
+    peer->principal = principal;
+    if (principal != NULL) {
+        principal->sessions++;
+    }
+    free(peer->permits);
+    peer->permits = NULL;
+}
+
+bool sessions_each(struct sessions *self, void *context, void (*visit)(void *context, struct peer *peer))
+{
+    size_t count = self->timers.count;
+    struct peer **peers = malloc((count + 1) * sizeof(*peers));
+    if (peers == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        peers[i] = heap_object(self->timers.nodes[i + 1], struct peer, timer);
+    }
+    for (size_t i = 0; i < count; i++) {
+        visit(context, peers[i]);
+    }
+    free(peers);
+    return true;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)

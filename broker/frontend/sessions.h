@@ -4,6 +4,7 @@
 // says that the connection is gone. Then the session ends after `grace` unless it is resumed. A connected session with leases or
 // waiters ends after `timeout` of silence; one without is nobody's concern while its connection lives.
 #pragma once
+#include "access.h"
 #include "dispatch.h"
 #include "heap.h"
 #include "table.h"
@@ -16,6 +17,8 @@ struct peer {
     uint64_t heard_ms;   // when its client last sent anything
     uint64_t ends_ms;    // while it has no connection
     uint32_t workers;
+    struct principal *principal;  // whose session it is; NULL: without keys, or not resumed since the start
+    struct permit_cache *permits; // malloc'd; what the key may do, as far as it was asked
     struct heap_node timer;
 };
 
@@ -51,6 +54,11 @@ void sessions_watch(struct sessions *self, uint64_t now_ms, struct peer *peer);
 void sessions_connection_gone(struct sessions *self, uint64_t now_ms, uint64_t connection);
 // Its waiters vanish, its leases return. `peer` is gone afterwards.
 void sessions_end(struct sessions *self, uint64_t now_ms, struct peer *peer, bool goodbye);
+
+// The session is this key's (NULL: nobody's); what was known of its rights is forgotten.
+void sessions_belong(struct peer *peer, struct principal *principal);
+// Every session; `visit` may end the one it is given. False: out of memory, none was visited.
+bool sessions_each(struct sessions *self, void *context, void (*visit)(void *context, struct peer *peer));
 
 void sessions_tick(struct sessions *self, uint64_t now_ms);
 uint64_t sessions_next_deadline_ms(const struct sessions *self); // UINT64_MAX: none

@@ -18,6 +18,11 @@ void process_on_unreadable_memory(void (*handler)(int number))
     sigaction(SIGBUS, &action, NULL);
 }
 
+void process_hide_memory(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 uint64_t process_raise_descriptors(void)
 {
     struct rlimit limit;

@@ -5,4 +5,5 @@
 void process_harden(void); // no new privileges, files of the owner only
 // Call this, from wherever it happened, when memory that a file is mapped to cannot be read (SIGBUS). It must not return.
 void process_on_unreadable_memory(void (*handler)(int number));
+void process_hide_memory(void);           // no core dump, no debugger of the same user
 uint64_t process_raise_descriptors(void); // as many descriptors as allowed; how many that are

@@ -3,5 +3,5 @@
 #include <stdbool.h>
 
 bool signals_block(void); // call first of all: threads inherit the mask
-int signals_open(void);   // a descriptor that becomes readable with SIGTERM or SIGINT; -1: errno says why
+int signals_open(void);   // a descriptor that becomes readable with SIGTERM, SIGINT or SIGHUP; -1: errno says why
 int signals_read(int fd); // the number of a signal that came; 0: none

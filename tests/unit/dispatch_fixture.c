@@ -46,7 +46,7 @@ void run(void)
 const char *answers(void)
 {
     static const char *const statuses[] = {"OK", "FULL", "EMPTY", "SHUT_DOWN", "NO_SUCH_QUEUE", "TOO_LARGE", "OUT_OF_SEQUENCE"};
-    static const char *const ends[] = {"", "BUSY", "TIMED_OUT", "CANCELLED"};
+    static const char *const ends[] = {"", "BUSY", "TIMED_OUT", "CANCELLED", "SESSION"};
     static char text[512];
     size_t count;
     struct dispatch_answer *list = dispatch_take_answers(rig.dispatch, &count);
