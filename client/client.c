@@ -26,19 +26,30 @@ enum nq_status client_fail(struct nq_client *client, enum nq_status status, cons
     return status;
 }
 
+// What can be said beyond the status.
+static void take_detail(const struct nq_client *client, enum nq_status status, const struct wire_reply *reply, char *out,
+                        size_t size)
+{
+    out[0] = '\0';
+    if (reply != NULL && reply->detail.len > 0) {
+        (void)snprintf(out, size, "%.*s", (int)(reply->detail.len < 120 ? reply->detail.len : 120),
+                       (const char *)reply->detail.data);
+    } else if (status == NQ_UNREACHABLE) {
+        const char *trouble = client->session.state == SESSION_UP ? NULL : connection_trouble(client->connection);
+        (void)snprintf(out, size, "%.80s%s%s", client->servers[client->session.server], trouble != NULL ? ": " : "",
+                       trouble != NULL ? trouble : "");
+    } else if (status == NQ_NOT_AUTHORISED) {
+        (void)snprintf(out, size, "%s", client->refusal);
+    }
+}
+
 enum nq_status client_fail_on(struct nq_client *client, enum nq_status status, const char *what, const char *queue,
                               const struct wire_reply *reply)
 {
-    bool detail = reply != NULL && reply->detail.len > 0;
-    bool nobody = status == NQ_UNREACHABLE;
-    return client_fail(client, status, "%s%s%.128s%s: %s%s%.*s", what, queue != NULL ? " '" : "", queue != NULL ? queue : "",
-                       queue != NULL ? "'" : "", nq_status_text(status), detail || nobody ? ": " : "",
-                       detail   ? (int)(reply->detail.len < 120 ? reply->detail.len : 120)
-                       : nobody ? 80
-                                : 0,
-                       detail   ? (const char *)reply->detail.data
-                       : nobody ? client->servers[client->session.server]
-                                : "");
+    char detail[200];
+    take_detail(client, status, reply, detail, sizeof detail);
+    return client_fail(client, status, "%s%s%.128s%s: %s%s%s", what, queue != NULL ? " '" : "", queue != NULL ? queue : "",
+                       queue != NULL ? "'" : "", nq_status_text(status), detail[0] != '\0' ? ": " : "", detail);
 }
 
 enum nq_status client_check_queue(struct nq_client *client, const char *queue)
@@ -160,31 +171,63 @@ static enum nq_status check_servers(struct nq_client *client)
     return status;
 }
 
-static enum nq_status set_up(struct nq_client *client, const struct nq_client_options *options)
+// The directory's own pair and the broker's public key, which must be of another pair.
+static enum nq_status take_keys(struct nq_client *client, const struct nq_client_options *options, struct keys_error *error)
+{
+    const char *dir = options->keys != NULL ? options->keys : getenv("NETQUEUE_KEYS");
+    struct keys_certificate broker = {0};
+    if (dir == NULL || dir[0] == '\0') {
+        return NQ_OK;
+    }
+    client->keys = calloc(1, sizeof *client->keys);
+    if (client->keys == NULL) {
+        return NQ_NO_MEMORY;
+    }
+    enum nq_status status = keys_load_pair(dir, KEYS_CLIENT, &client->keys->own, error);
+    if (status == NQ_OK) {
+        status = keys_load_certificate(dir, KEYS_BROKER, &broker, error);
+    }
+    if (status == NQ_OK) {
+        memcpy(client->keys->broker, broker.public_key, sizeof client->keys->broker);
+    }
+    keys_certificate_fini(&broker);
+    return status;
+}
+
+static enum nq_status set_up(struct nq_client *client, const struct nq_client_options *options, struct keys_error *error)
 {
     client->lease_ms_min = UINT64_MAX;
     client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
     client->workers = options->workers > 0 ? options->workers : 1;
     take_name(client, options->name);
-    client->connection = connection_create();
+    enum nq_status status = take_keys(client, options, error);
+    if (status != NQ_OK) {
+        return status;
+    }
+    client->connection = connection_create(client->keys);
     client->scratch = nq_arena_create((size_t)64 * 1024, 0);
     if (client->connection == NULL || client->scratch == NULL || !tracker_init(&client->tracker, random_number) ||
         !fill_random(client->session.id, sizeof client->session.id)) {
         return NQ_NO_MEMORY;
     }
-    enum nq_status status = take_servers(client, options);
+    status = take_servers(client, options);
     return status == NQ_OK ? check_servers(client) : status;
 }
 
 enum nq_status nq_client_create(const struct nq_client_options *options, struct nq_client **out, const char **why)
 {
     static const struct nq_client_options defaults = {0};
+    static _Thread_local struct keys_error error;
+    error.text[0] = '\0';
     *out = NULL;
     struct nq_client *client = calloc(1, sizeof *client);
-    enum nq_status status = client != NULL ? set_up(client, options != NULL ? options : &defaults) : NQ_NO_MEMORY;
+    enum nq_status status = client != NULL ? set_up(client, options != NULL ? options : &defaults, &error) : NQ_NO_MEMORY;
     if (status != NQ_OK) {
         if (why != NULL) {
-            *why = status == NQ_BAD_REQUEST ? "a server's endpoint is malformed" : nq_status_text(status);
+            *why = status == NQ_BAD_REQUEST  ? "a server's endpoint is malformed"
+                   : error.text[0] != '\0'   ? error.text
+                   : status == NQ_BAD_CONFIG ? "keys cannot be used: libzmq has no CURVE"
+                                             : nq_status_text(status);
         }
         nq_client_destroy(&client);
         return status;
@@ -251,6 +294,10 @@ void nq_client_destroy(struct nq_client **client_p)
     }
     tracker_fini(&client->tracker);
     connection_destroy(&client->connection);
+    if (client->keys != NULL) {
+        keys_forget(&client->keys->own);
+        free(client->keys);
+    }
     nq_arena_destroy(&client->scratch);
     frame_pool_fini(&client->frames);
     for (size_t i = 0; i < client->servers_count; i++) {

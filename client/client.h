@@ -46,6 +46,7 @@ struct queue_stream {
 struct completion_entry;
 
 struct nq_client {
+    struct connection_keys *keys; // NULL: none
     struct connection *connection;
     struct keeper *keeper; // NULL until there is a lease or a wait
     struct tracker tracker;
@@ -74,7 +75,8 @@ struct nq_client {
     size_t background; // requests in the tracker that nobody waits for inside the library
 
     atomic_bool interrupted;
-    bool woken; // the descriptor has been made readable already
+    bool woken;        // the descriptor has been made readable already
+    char refusal[128]; // why the broker would not have us
     char error[256];
     enum nq_status error_status;
 };
@@ -106,7 +108,8 @@ bool session_send_packed(struct nq_client *client, const struct wire_request_fra
 
 void session_send_hello(struct nq_client *client);
 void session_take_hello_reply(struct nq_client *client, const struct wire_reply *reply);
-void session_tell_keeper(struct nq_client *client); // who we are
+void session_refused(struct nq_client *client, enum nq_status status); // all that is unanswered ends with it
+void session_tell_keeper(struct nq_client *client);                    // who we are
 
 // ------------------------------------------------------------------------------------------------------------ wait.c
 

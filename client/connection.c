@@ -31,6 +31,8 @@ struct connection {
     int wake_fd;
     int socket_fd; // owned by libzmq
     int monitor_fd;
+    const struct connection_keys *keys; // NULL: none
+    const char *trouble;                // static, or NULL
     bool up;
     bool event_due;         // the monitor may have something to say
     uint64_t event_look_ms; // when it was asked last
@@ -92,12 +94,13 @@ static bool watch(const struct connection *self, int fd)
     return epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-struct connection *connection_create(void)
+struct connection *connection_create(const struct connection_keys *keys)
 {
     struct connection *self = calloc(1, sizeof *self);
     if (self == NULL) {
         return NULL;
     }
+    self->keys = keys;
     self->socket_fd = -1;
     self->monitor_fd = -1;
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -151,6 +154,14 @@ static void set_options(void *socket)
     (void)zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &ceiling, sizeof ceiling);
 }
 
+// With keys, nothing leaves in clear: a socket that cannot have them is not used.
+static bool set_keys(void *socket, const struct connection_keys *keys)
+{
+    return keys == NULL || (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, keys->broker, KEYS_TEXT_BYTES) == 0 &&
+                            zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->own.public_key, KEYS_TEXT_BYTES) == 0 &&
+                            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->own.secret_key, KEYS_TEXT_BYTES) == 0);
+}
+
 static bool get_fd(void *socket, int *fd)
 {
     size_t len = sizeof *fd;
@@ -178,6 +189,10 @@ enum nq_status connection_open(struct connection *self, const char *endpoint)
         goto fail;
     }
     set_options(self->socket);
+    if (!set_keys(self->socket, self->keys)) {
+        status = NQ_BAD_CONFIG;
+        goto fail;
+    }
     if (!start_monitor(self) || !get_fd(self->socket, &self->socket_fd) || !watch(self, self->socket_fd)) {
         goto fail;
     }
@@ -230,13 +245,14 @@ void connection_close(struct connection *self, int linger_ms)
 // ----------------------------------------------------------------------------------------------------------- events
 
 // First part: 16 bits event, 32 bits value. Second part: the endpoint, not needed. False: none there.
-static bool monitor_receive(struct connection *self, uint16_t *event)
+static bool monitor_receive(struct connection *self, uint16_t *event, uint32_t *value)
 {
     zmq_msg_t part;
     (void)zmq_msg_init(&part);
     bool got = zmq_msg_recv(&part, self->monitor, ZMQ_DONTWAIT) >= 0;
-    if (got && zmq_msg_size(&part) >= sizeof *event) {
+    if (got && zmq_msg_size(&part) >= sizeof *event + sizeof *value) {
         memcpy(event, zmq_msg_data(&part), sizeof *event);
+        memcpy(value, (const char *)zmq_msg_data(&part) + sizeof *event, sizeof *value);
     }
     while (got && zmq_msg_more(&part) && zmq_msg_recv(&part, self->monitor, ZMQ_DONTWAIT) >= 0) {
     }
@@ -244,23 +260,59 @@ static bool monitor_receive(struct connection *self, uint16_t *event)
     return got;
 }
 
+// Why there is no connection. A handshake that is merely broken off may be the broker's end, or its not understanding us.
+static enum connection_event judge_failure(struct connection *self, uint16_t event, uint32_t value)
+{
+    switch (event) {
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        self->trouble = "the broker does not know this key";
+        return CONNECTION_FORBIDDEN;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+            self->trouble =
+                self->keys == NULL ? "the broker demands keys (--keys, NETQUEUE_KEYS)" : "the broker has no keys, but we do";
+            return CONNECTION_FORBIDDEN;
+        }
+        self->trouble = self->keys == NULL ? "it is no netqueue broker" : "it does not hold the broker's key that we have";
+        return CONNECTION_REFUSED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        self->trouble = self->keys == NULL ? "it breaks off the handshake: it may demand keys (--keys, NETQUEUE_KEYS)"
+                                           : "it breaks off the handshake: it may not hold the broker's key that we have";
+        return CONNECTION_REFUSED;
+    default:
+        return CONNECTION_REFUSED;
+    }
+}
+
+const struct connection_keys *connection_keys(const struct connection *self)
+{
+    return self->keys;
+}
+
+const char *connection_trouble(const struct connection *self)
+{
+    return self->trouble;
+}
+
 // Asking costs system calls, so it is done when the descriptor says so, else once a millisecond.
 enum connection_event connection_next_event(struct connection *self, uint64_t now_ms)
 {
     uint16_t event = 0;
+    uint32_t value = 0;
     if (!self->event_due && now_ms == self->event_look_ms) {
         return CONNECTION_NOTHING;
     }
     self->event_look_ms = now_ms;
     self->event_due = true;
-    while (self->monitor != NULL && monitor_receive(self, &event)) {
+    while (self->monitor != NULL && monitor_receive(self, &event, &value)) {
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
             self->up = true;
+            self->trouble = NULL;
             return CONNECTION_UP;
         }
         bool was_up = self->up;
         self->up = false;
-        return was_up ? CONNECTION_DOWN : CONNECTION_REFUSED;
+        return was_up ? CONNECTION_DOWN : judge_failure(self, event, value);
     }
     self->event_due = false;
     return CONNECTION_NOTHING;

@@ -5,26 +5,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keys.h"
 #include "status.h"
 
 struct connection;
 
-enum connection_event {
-    CONNECTION_NOTHING = 0,
-    CONNECTION_UP,      // HELLO must be the first frame
-    CONNECTION_DOWN,    // what had been sent may or may not have arrived; it is being made again
-    CONNECTION_REFUSED, // nobody there; tried again in a moment
+// Our own pair, and the key by which we know the broker.
+struct connection_keys {
+    struct keys_pair own;
+    char broker[KEYS_TEXT_BYTES];
 };
 
+enum connection_event {
+    CONNECTION_NOTHING = 0,
+    CONNECTION_UP,        // HELLO must be the first frame
+    CONNECTION_DOWN,      // what had been sent may or may not have arrived; it is being made again
+    CONNECTION_REFUSED,   // nobody there, or no handshake; tried again in a moment
+    CONNECTION_FORBIDDEN, // somebody is there and will not have us, or we not them: connection_trouble says why; tried again, too
+};
+
+// keys  NULL: no encryption; else borrowed, and nothing is said to anybody but the broker that holds the other key
 // NULL: out of memory or descriptors.
-struct connection *connection_create(void);
+struct connection *connection_create(const struct connection_keys *keys);
+const struct connection_keys *connection_keys(const struct connection *self);
 void connection_destroy(struct connection **self_p);
 
-// Start to connect, after ending what was there. Errors: BAD_REQUEST (not an endpoint), NO_MEMORY.
+// Start to connect, after ending what was there. Errors: BAD_REQUEST (not an endpoint), BAD_CONFIG (keys cannot be used), NO_MEMORY.
 enum nq_status connection_open(struct connection *self, const char *endpoint);
 void connection_close(struct connection *self, int linger_ms); // accepts one that is not open
 
 enum connection_event connection_next_event(struct connection *self, uint64_t now_ms);
+// What went wrong last, if there is more to say than that nobody is there; NULL: nothing. Static.
+const char *connection_trouble(const struct connection *self);
 bool connection_is_readable(struct connection *self);
 bool connection_is_writable(struct connection *self);
 

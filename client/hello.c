@@ -116,7 +116,7 @@ static void take_hello(struct nq_client *client, const struct wire_hello_reply *
     tracker_reconnected(&client->tracker, kind, client->now_ms);
 }
 
-static void end_all(struct nq_client *client, const struct wire_reply *reply)
+void session_refused(struct nq_client *client, enum nq_status status)
 {
     struct tracker *tracker = &client->tracker;
     struct request_list *lists[] = {&tracker->unsent, &tracker->sent, &tracker->held};
@@ -127,7 +127,7 @@ static void end_all(struct nq_client *client, const struct wire_reply *reply)
             if (request->stream != NULL) {
                 stream_in_doubt(tracker, request->stream);
             }
-            struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : reply->status, .now_ms = client->now_ms};
+            struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : status, .now_ms = client->now_ms};
             tracker_end(tracker, request, &outcome);
         }
     }
@@ -145,6 +145,6 @@ void session_take_hello_reply(struct nq_client *client, const struct wire_reply 
     if (reply->status == NQ_NO_SESSION) {
         session->resume_token_len = 0; // unknown or taken by another: open one anew
     } else if (reply->status != NQ_BUSY) {
-        end_all(client, reply);
+        session_refused(client, reply->status);
     }
 }

@@ -155,7 +155,7 @@ struct keeper *keeper_create(struct connection *owner)
     (void)pthread_mutex_init(&self->mutex, NULL);
     self->owner = owner;
     atomic_store(&self->interval_ms, NQ_SESSION_TIMEOUT_MS_DEFAULT / 3);
-    self->connection = connection_create();
+    self->connection = connection_create(connection_keys(owner));
     self->arena = nq_arena_create(4096, 0);
     if (self->connection == NULL || self->arena == NULL || !start_thread(self)) {
         keeper_destroy(&self);

@@ -1,4 +1,5 @@
 // The session of a client with its broker: frames out, answers in, signs of life. HELLO is in hello.c.
+#include <stdio.h>
 #include <string.h>
 
 #include "client.h"
@@ -60,11 +61,24 @@ static void session_is_unknown(struct nq_client *client, uint64_t id)
     }
 }
 
+// Whoever gets the status may not get the reply: its reason is kept.
+static void note_refusal(struct nq_client *client, const struct wire_reply *reply)
+{
+    size_t len = reply->detail.len < sizeof client->refusal ? reply->detail.len : sizeof client->refusal - 1;
+    if (len > 0) {
+        memcpy(client->refusal, reply->detail.data, len);
+    }
+    client->refusal[len] = '\0';
+}
+
 static void take_frame(struct nq_client *client, struct frame *frame)
 {
     client->session.heard_ms = client->now_ms;
     for (size_t i = 0; i < frame->replies.count; i++) {
         const struct wire_reply *reply = &frame->replies.replies[i];
+        if (reply->status == NQ_NOT_AUTHORISED) {
+            note_refusal(client, reply);
+        }
         if (reply->id == client->session.hello_id) {
             session_take_hello_reply(client, reply);
         } else if (reply->status == NQ_NO_SESSION) {
@@ -108,6 +122,11 @@ static void take_events(struct nq_client *client)
             break;
         case CONNECTION_REFUSED:
             session->state = SESSION_DOWN;
+            break;
+        case CONNECTION_FORBIDDEN:
+            session->state = SESSION_DOWN;
+            (void)snprintf(client->refusal, sizeof client->refusal, "%s", connection_trouble(client->connection));
+            session_refused(client, NQ_NOT_AUTHORISED);
             break;
         }
     }

@@ -15,6 +15,7 @@ enum { EXIT_USAGE = 64, LONG_BASE = 256, OPTIONS_MAX = 64, COMMON_INDEX = 64 };
 #define AT(field) offsetof(struct cli_common, field)
 const struct cli_option cli_common_options[] = {
     {'s', "server", "ENDPOINT", "of the broker (again: more; NETQUEUE_SERVER)", CLI_LIST, AT(servers), 0, 0},
+    {0, "keys", "DIR", NULL, CLI_TEXT, AT(keys), 0, 0},
     {0, "timeout", "TIME", NULL, CLI_DURATION, AT(timeout_ms), 1, 0},
     {0, "format", "text|json", NULL, CLI_FORMAT, AT(format), 0, 0},
     {'q', "quiet", NULL, NULL, CLI_FLAG, AT(quiet), 0, 0},

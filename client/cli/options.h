@@ -37,6 +37,7 @@ struct cli_option {
 // What every program takes. The options of each program begin with this.
 struct cli_common {
     struct cli_list servers;
+    const char *keys;
     uint64_t timeout_ms;
     enum cli_format format;
     bool quiet, help, version;

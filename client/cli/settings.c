@@ -12,7 +12,7 @@ static const struct setting {
     const char *variable;
 } settings[] = {
     {"server", "NETQUEUE_SERVER"}, {"timeout", "NETQUEUE_TIMEOUT"}, {"format", "NETQUEUE_FORMAT"}, {"quiet", "NETQUEUE_QUIET"},
-    {"grace", "NETQUEUE_GRACE"},   {"window", "NETQUEUE_WINDOW"},   {"name", "NETQUEUE_NAME"},
+    {"grace", "NETQUEUE_GRACE"},   {"window", "NETQUEUE_WINDOW"},   {"name", "NETQUEUE_NAME"},     {"keys", "NETQUEUE_KEYS"},
 };
 
 static char *trim(char *text)

@@ -10,6 +10,7 @@ struct nq_client *cli_client_create(const struct cli_common *common, const char 
         .timeout_ms = common->timeout_ms,
         .name = name,
         .workers = workers,
+        .keys = common->keys,
     };
     struct nq_client *client = NULL;
     const char *why = NULL;

@@ -48,12 +48,15 @@ struct nq_client_options {
     uint64_t timeout_ms; // longest time without the broker; 0: 30 s
     const char *name;    // for people, shown by the broker; NULL: host:program:pid
     uint32_t workers;    // items the application works on at once (counts when it dies); 0: 1
+    const char *keys;    // directory with our own keys and the broker's (netqueue keygen): all is encrypted, and no broker
+                         // without the other key is talked to; NULL: $NETQUEUE_KEYS, else none; "": none
 };
 
 // Make a client. Does not wait for the broker: the first call does.
 //
 // options  NULL: all defaults
-// Errors: NQ_BAD_REQUEST (an endpoint is malformed; text in *why when given, static), NQ_NO_MEMORY.
+// Errors: NQ_BAD_REQUEST (an endpoint is malformed), NQ_BAD_CONFIG (keys cannot be read, or others may read the secret one),
+//         NQ_NO_MEMORY; text in *why when given, valid until this thread calls it again.
 NQ_EXPORT enum nq_status nq_client_create(const struct nq_client_options *options, struct nq_client **out, const char **why);
 
 // End the session: what is still leased goes back to its queue, uncounted; requests that wait vanish. Waits at most a second
