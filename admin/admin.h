@@ -9,7 +9,7 @@
 struct admin_options {
     struct cli_common common; // first
     uint64_t maxsize, max_bytes, lease_ms, hold_max_ms, max_deliveries, ttl_ms, initial, wait_ms, count, from;
-    const char *dead_letter, *to;
+    const char *dead_letter, *to, *put, *get, *admin;
     bool temporary, immediate, null_ended, json;
     struct bench_options bench;
 };
@@ -54,6 +54,9 @@ enum nq_status admin_join(struct admin *admin);
 enum nq_status admin_shutdown(struct admin *admin);
 // bench.c
 enum nq_status admin_bench(struct admin *admin);
+
+// keygen.c
+enum nq_status admin_keygen(struct admin *admin);
 
 // show.c
 void show_stats_json(struct cli_json *json, const struct nq_queue_stats *stats);

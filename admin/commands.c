@@ -51,6 +51,11 @@ static const struct cli_option bench_options[] = {
     {0, "force", NULL, "run on queues that hold items", CLI_FLAG, AT(bench.force), 0, 0},
     {0, "format", "text|json|csv", NULL, CLI_FORMAT, AT(common.format), 0, CLI_FORMAT_CSV},
 };
+static const struct cli_option keygen_options[] = {
+    {0, "put", "PATTERNS", "queues the clients may put to: names with * and ?", CLI_TEXT, AT(put), 0, 0},
+    {0, "get", "PATTERNS", "queues they may get from ('*' both, if none is given)", CLI_TEXT, AT(get), 0, 0},
+    {0, "admin", "PATTERNS", "queues they may declare, purge, delete, ...", CLI_TEXT, AT(admin), 0, 0},
+};
 #undef AT
 
 #define COMMAND(name, usage, purpose, options, count) {"netqueue " name, usage, purpose, options, count}, name
@@ -83,5 +88,10 @@ const struct admin_command admin_commands[] = {
              "Copy the broker's store, while it works, into a new folder NAME below its --backup-dir.", NULL, 0),
      1, 1, admin_backup},
     {COMMAND("ping", "[OPTION...]", "Ask the broker for a sign of life.", NULL, 0), 0, 0, admin_ping},
+    {COMMAND("keygen", "[OPTION...] DIR [CLIENT...]",
+             "Make the broker's keys in DIR, if it has none, and those of clients: DIR/clients/CLIENT is\n"
+             "for the client's host, DIR/authorised/CLIENT says what it may do.",
+             keygen_options, COUNT_OF(keygen_options)),
+     1, 1000, admin_keygen},
 };
 const size_t admin_commands_count = COUNT_OF(admin_commands);

@@ -19,7 +19,8 @@ static const struct cli_program overview = {
                "  purge QUEUE       drop what is ready   redrive QUEUE     dead letters back\n"
                "  shutdown QUEUE    no more puts         delete QUEUE      the queue is gone\n"
                "  backup NAME       copy the store       bench [MODE]      how fast is it?\n"
-               "  ping              is the broker there? help COMMAND      its options",
+               "  keygen DIR        keys for all of them ping              is the broker there?\n"
+               "  help COMMAND      its options",
 };
 
 static const struct admin_command *find_command(const char *name)
@@ -42,6 +43,12 @@ static int help(int argc, char **argv, int word)
     }
     cli_help(command != NULL ? &command->program : &overview, stdout);
     return cli_close_stdout();
+}
+
+// Needs no broker, and says itself what went wrong.
+static bool is_offline(const struct admin_command *command)
+{
+    return command->run == admin_keygen;
 }
 
 static bool check_words(struct admin *admin)
@@ -67,6 +74,13 @@ static bool print_out(struct admin *admin)
 {
     bool ok = !admin->out.failed && (admin->out.len == 0 || fwrite(admin->out.data, 1, admin->out.len, stdout) == admin->out.len);
     return ok && cli_close_stdout() == 0;
+}
+
+static int execute_offline(struct admin *admin)
+{
+    enum nq_status status = admin->command->run(admin);
+    bool printed = print_out(admin);
+    return status != NQ_OK ? nq_status_exit_code(status) : printed ? 0 : 1;
 }
 
 static int execute(struct admin *admin)
@@ -104,7 +118,7 @@ static int run_command(int argc, char **argv, int word)
     memmove(&argv[word], &argv[word + 1], sizeof(*argv) * (size_t)(argc - word)); // the NULL at the end, too
     int code = cli_start(&admin.command->program, argc - 1, argv, &admin.options, &admin.arguments);
     if (code == CLI_GO_ON) {
-        code = check_words(&admin) ? execute(&admin) : EXIT_USAGE;
+        code = !check_words(&admin) ? EXIT_USAGE : is_offline(admin.command) ? execute_offline(&admin) : execute(&admin);
     }
     cli_buffer_fini(&admin.out);
     cli_arguments_fini(&admin.arguments);
