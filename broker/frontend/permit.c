@@ -16,9 +16,9 @@ struct permit_cache {
     } places[CACHE_PLACES];
 };
 
-enum target { TARGET_NONE, TARGET_NAMED, TARGET_BY_TOKEN };
+enum target { TARGET_UNKNOWN, TARGET_NONE, TARGET_NAMED, TARGET_BY_TOKEN };
 
-// What each operation needs: any one of `rights`, on the queue that it names. `limited` counts towards the key's rate; what gives
+// What each operation needs: any one of `rights`, on the queue that it names. One that is not here is nobody's. `limited` counts towards the key's rate; what gives
 // items back does not.
 static const struct rule {
     uint8_t rights; // 0: the key alone is enough
@@ -142,11 +142,12 @@ static void log_refusal(const struct request *request, struct nq_bytes queue, co
 
 enum nq_status permit_check(struct request *request, const char **why)
 {
-    const struct rule *rule = &rules[request->wire->op];
+    const size_t count = sizeof(rules) / sizeof(rules[0]);
+    const struct rule *rule = (size_t)request->wire->op < count ? &rules[request->wire->op] : &rules[WIRE_NONE];
     if (request->service->access == NULL) {
         return NQ_OK;
     }
-    if (request->principal == NULL) {
+    if (request->principal == NULL || rule->target == TARGET_UNKNOWN) {
         *why = "this key is not authorised";
         return NQ_NOT_AUTHORISED;
     }

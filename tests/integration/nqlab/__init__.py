@@ -4,11 +4,13 @@ lab.py     starts, stops, kills and questions the programs
 client.py  a client of the protocol, written from proto/PROTOCOL.md and proto/netqueue.proto alone
 runner.py  runs the scenarios of one test program and prints its report
 history.py workers that remember what they were promised, for the crash tests
-proxy.py   a TCP proxy that cuts, stalls and swallows
+proxy.py   a TCP proxy that cuts, stalls, swallows and records
+keys.py    a broker with keys, and clients that hold some
 """
 from .client import Client, Item, Keeper, Status, WAIT_FOREVER
+from .keys import KeyRing, read_key
 from .lab import Broker, Lab, Result, until
 from .runner import Skip, check, check_equal, main, scenario
 
-__all__ = ["Client", "Item", "Keeper", "Status", "WAIT_FOREVER", "Broker", "Lab", "Result", "until",
+__all__ = ["Client", "Item", "Keeper", "Status", "WAIT_FOREVER", "Broker", "Lab", "Result", "until", "KeyRing", "read_key",
            "Skip", "check", "check_equal", "main", "scenario"]

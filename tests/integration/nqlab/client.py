@@ -94,11 +94,12 @@ class NoAnswer(AssertionError):
 
 
 class Client:
-    def __init__(self, endpoint, timeout=20.0, name=b"nqlab", hello=True, workers=0, receive_limit=1000, riding=False):
+    def __init__(self, endpoint, timeout=20.0, name=b"nqlab", hello=True, workers=0, receive_limit=1000, riding=False, curve=None):
         self.pb = messages()
         self.endpoint, self.timeout, self.name, self.workers = endpoint, timeout, name, workers
         self.riding = riding           # lost connections are expected: see ride()
         self.receive_limit = receive_limit  # messages that libzmq takes in before they are asked for
+        self.curve = curve             # (public key, secret key, the broker's public key), as text; None: in clear
         self.session_id, self.resume_token, self.store_id = os.urandom(16), b"", b""
         self.last_id = 0
         self.pending = {}              # id -> (Request, deadline of its own wait or None)
@@ -129,6 +130,8 @@ class Client:
         self.socket.setsockopt(zmq.RCVHWM, self.receive_limit)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
         self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        if self.curve is not None:
+            self.socket.curve_publickey, self.socket.curve_secretkey, self.socket.curve_serverkey = self.curve
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self.lost = False
         self.socket.connect(self.endpoint)

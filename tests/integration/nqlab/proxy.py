@@ -18,6 +18,7 @@ class Proxy(threading.Thread):
         self.swallow = False   # what the broker sends is lost
         self.hold = False      # nothing passes, nothing is lost
         self.stopped = False
+        self.recorded = None   # a bytearray: what passes is added to it
         self.cuts = 0
         self.start()
 
@@ -55,6 +56,8 @@ class Proxy(threading.Thread):
             return
         try:
             data = one.recv(65536)
+            if self.recorded is not None:
+                self.recorded += data
             if data and not lost:
                 other.sendall(data)
         except OSError:

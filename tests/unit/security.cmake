@@ -1,0 +1,5 @@
+nq_test(test_access SOURCES test_access.c USES nq_security LABEL unit)
+nq_test(test_keys SOURCES test_keys.c USES nq_keys LABEL unit)
+nq_test(test_zap SOURCES test_zap.c USES nq_frontend PkgConfig::zmq LABEL unit)
+target_link_options(test_zap PRIVATE -Wl,--wrap=zmq_recv)
+nq_test(test_permit SOURCES test_permit.c service_fixture.c USES nq_frontend LABEL unit)

@@ -1,0 +1,247 @@
+// Keys and their rights in the service: every operation asks, what was asked is kept, and what changes takes effect.
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "queue.h"
+#include "service_fixture.h"
+
+enum { ALL = 1, PUTTER = 2, NOBODY = 3, STRANGER = 4 };
+
+static struct fixture *fixture;
+static struct access *access_set;
+static int key_asked;
+static const char *key_of_frame;
+
+static const char *sender(void *context)
+{
+    (void)context;
+    key_asked++;
+    return key_of_frame;
+}
+
+static struct access *make_access(bool with_putter)
+{
+    struct access *access = access_create();
+    struct principal *principal;
+    cr_assert_eq(access_add(access, "all", "key-1", &principal), ACCESS_ADDED);
+    access_grant(principal, ACCESS_PUT, "*");
+    access_grant(principal, ACCESS_GET, "*");
+    access_grant(principal, ACCESS_ADMIN, "*");
+    if (with_putter) {
+        cr_assert_eq(access_add(access, "putter", "key-2", &principal), ACCESS_ADDED);
+        access_grant(principal, ACCESS_PUT, "work.*");
+        access_grant(principal, ACCESS_GET, "work.*");
+    }
+    cr_assert_eq(access_add(access, "nobody", "key-3", &principal), ACCESS_ADDED);
+    return access;
+}
+
+static const struct wire_reply *call(uint64_t connection, struct wire_request request)
+{
+    static const char *const keys[] = {NULL, "key-1", "key-2", "key-3", "key-4"};
+    key_of_frame = keys[connection];
+    return fixture_call(fixture, connection, &request);
+}
+
+static enum nq_status hello(uint64_t connection)
+{
+    static uint8_t ids[5][NQ_SESSION_ID_BYTES];
+    session_id_of(connection, ids[connection]);
+    return call(connection,
+                (struct wire_request){.id = 1, .op = WIRE_HELLO, .as.hello.session_id = {NQ_SESSION_ID_BYTES, ids[connection]}})
+        ->status;
+}
+
+static void set_up(void)
+{
+    fixture = fixture_create();
+    access_set = make_access(true);
+    fixture->service.access = access_set;
+    fixture->service.config.sender = sender;
+    fixture->service.config.sessions_per_key_max = 2;
+    for (uint64_t connection = ALL; connection <= NOBODY; connection++) {
+        cr_assert_eq(hello(connection), NQ_OK);
+    }
+}
+
+static void tear_down(void)
+{
+    struct access *access = fixture->service.access;
+    fixture_destroy(fixture);
+    access_destroy(&access);
+}
+
+TestSuite(permit, .init = set_up, .fini = tear_down);
+
+static enum nq_status put(uint64_t connection, uint64_t id, const char *queue, uint64_t number)
+{
+    const struct nq_bytes body = bytes_of("x");
+    struct wire_request request = put_request(id, queue, number, &body, 1);
+    request.as.put.stream = connection;
+    return call(connection, request)->status;
+}
+
+static struct wire_request request_of(enum wire_op op, uint64_t id, const char *queue)
+{
+    static const struct nq_bytes body = {1, (const uint8_t *)"x"};
+    static const uint64_t seqs[] = {1};
+    static const uint8_t text[] = "0123456789abcdef0123456789abcdef";
+    const struct queue *found = engine_queue_find(fixture->engine, to_engine_bytes(bytes_of(queue)));
+    struct wire_request request = on_queue_request(id, op, queue);
+    switch (op) {
+    case WIRE_PUT:
+        return put_request(id, queue, 1, &body, 1);
+    case WIRE_GET:
+        return get_request(id, queue, 1, 0);
+    case WIRE_TASK_DONE:
+    case WIRE_EXTEND:
+    case WIRE_REQUEUE:
+        request.as.tokens = (struct wire_tokens){.queue_id = found == NULL ? 0 : found->record.queue_id,
+                                                 .epoch = engine_epoch(fixture->engine),
+                                                 .seqs = seqs,
+                                                 .count = 1};
+        return request;
+    case WIRE_DECLARE:
+        request.as.declare = (struct wire_declare){.queue = bytes_of(queue)};
+        return request;
+    case WIRE_LIST:
+        request.as.list = (struct wire_list){0};
+        return request;
+    case WIRE_RENEW:
+        request.as.renew =
+            (struct wire_renew){.session_id = {NQ_SESSION_ID_BYTES, text}, .resume_token = {NQ_RESUME_TOKEN_BYTES, text}};
+        return request;
+    case WIRE_CANCEL:
+        request.as.cancel_id = 7;
+        return request;
+    default:
+        return request;
+    }
+}
+
+// The table of permissions has a row for each operation: whoever adds one is reminded here.
+Test(permit, every_operation_on_a_queue_needs_a_right)
+{
+    static const enum wire_op free_for_any_key[] = {WIRE_HELLO, WIRE_LIST, WIRE_RENEW, WIRE_CANCEL, WIRE_PING, WIRE_GOODBYE};
+    cr_assert_eq(put(ALL, 2, "q", 1), NQ_OK);
+    for (int op = WIRE_NONE + 1; op < WIRE_GOODBYE; op++) {
+        bool any = false;
+        for (size_t i = 0; i < sizeof(free_for_any_key) / sizeof(free_for_any_key[0]); i++) {
+            any |= op == (int)free_for_any_key[i];
+        }
+        if (op == WIRE_HELLO) {
+            continue;
+        }
+        const struct wire_reply *reply = call(NOBODY, request_of((enum wire_op)op, 100 + (uint64_t)op, "q"));
+        cr_assert_eq(reply->status == NQ_NOT_AUTHORISED, !any, "operation %d", op);
+        cr_assert(any || reply->detail.len > 0, "operation %d says why", op);
+    }
+}
+
+Test(permit, a_key_that_is_not_authorised_may_do_nothing_at_all)
+{
+    for (int op = WIRE_NONE + 1; op <= WIRE_GOODBYE; op++) {
+        struct wire_request request = request_of((enum wire_op)op, 100 + (uint64_t)op, "q");
+        uint8_t id[NQ_SESSION_ID_BYTES] = {9};
+        if (op == WIRE_HELLO) {
+            request.as.hello = (struct wire_hello){.session_id = {sizeof(id), id}};
+        }
+        cr_assert_eq(call(STRANGER, request)->status, NQ_NOT_AUTHORISED, "operation %d", op);
+    }
+    cr_assert_eq(engine_session_count(fixture->engine), 3);
+}
+
+Test(permit, a_session_is_not_asked_for_its_key_again)
+{
+    int before = key_asked;
+    for (uint64_t i = 0; i < 20; i++) {
+        cr_assert_eq(put(PUTTER, 10 + i, "work.a", 1 + i), NQ_OK);
+    }
+    cr_assert_eq(key_asked, before);
+}
+
+Test(permit, rights_are_kept_for_each_queue)
+{
+    for (uint64_t i = 0; i < 5; i++) {
+        char good[] = "work.a";
+        char bad[] = "wark.a";
+        good[5] = bad[5] = (char)('a' + i);
+        cr_assert_eq(put(PUTTER, 10 + 2 * i, bad, 1), NQ_NOT_AUTHORISED);
+        cr_assert_eq(put(PUTTER, 11 + 2 * i, good, 1), NQ_OK);
+        cr_assert_eq(put(PUTTER, 30 + 2 * i, bad, 1), NQ_NOT_AUTHORISED);
+        cr_assert_eq(put(PUTTER, 31 + 2 * i, good, 2), NQ_OK);
+    }
+}
+
+Test(permit, another_keys_session_cannot_be_taken_up)
+{
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    session_id_of(ALL, id);
+    struct wire_request steal = {.id = 50, .op = WIRE_HELLO, .as.hello.session_id = {sizeof(id), id}};
+    uint64_t own = fixture->service.sessions.by_connection.count;
+    const struct wire_reply *reply = call(PUTTER, steal);
+    cr_assert(reply->status != NQ_OK || !reply->as.hello.resumed);
+    cr_assert_eq(fixture->service.sessions.by_connection.count, own);
+    cr_assert_eq(put(ALL, 51, "q", 1), NQ_OK, "whose it is still has it");
+}
+
+Test(permit, sessions_of_a_key_are_counted)
+{
+    uint8_t ids[3][NQ_SESSION_ID_BYTES] = {{1}, {2}, {3}};
+    struct wire_request again = {.id = 60, .op = WIRE_HELLO, .as.hello.session_id = {sizeof(ids[0]), ids[0]}};
+    cr_assert_eq(call(ALL, again)->status, NQ_OK, "the second");
+    again.as.hello.session_id.data = ids[1];
+    cr_assert_eq(call(ALL, again)->status, NQ_LIMIT_REACHED);
+    cr_assert_eq(call(ALL, (struct wire_request){.id = 61, .op = WIRE_GOODBYE})->status, NQ_OK);
+    cr_assert_eq(call(ALL, again)->status, NQ_OK);
+}
+
+Test(permit, a_revoked_keys_session_ends_with_its_waiters_and_leases)
+{
+    const struct wire_request wait = get_request(71, "work.empty", 1, 60000);
+    cr_assert_eq(put(ALL, 2, "work.q", 1), NQ_OK);
+    cr_assert_eq(call(PUTTER, get_request(70, "work.q", 1, 0))->status, NQ_OK);
+    fixture_send(fixture, PUTTER, &wait, 1);
+    fixture_commit(fixture);
+    cr_assert_null(fixture_take(fixture, PUTTER, 71));
+    struct access *now = make_access(false);
+    service_reauthorise(&fixture->service, fixture->now_ms, now);
+    access_destroy(&access_set);
+    fixture_tick(fixture, 0);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, PUTTER, 71)->status, NQ_NO_SESSION);
+    cr_assert_eq(put(PUTTER, 72, "work.q", 1), NQ_NOT_AUTHORISED);
+    cr_assert_eq(call(ALL, on_queue_request(73, WIRE_STAT, "work.q"))->as.stat.ready, 1);
+    cr_assert_eq(put(ALL, 74, "work.q", 2), NQ_OK, "the others go on");
+}
+
+Test(permit, a_key_that_stays_as_it_was_notices_nothing)
+{
+    const struct wire_request wait = get_request(71, "work.empty", 1, 60000);
+    fixture_send(fixture, PUTTER, &wait, 1);
+    service_reauthorise(&fixture->service, fixture->now_ms, make_access(true));
+    access_destroy(&access_set);
+    fixture_tick(fixture, 0);
+    fixture_commit(fixture);
+    cr_assert_null(fixture_take(fixture, PUTTER, 71));
+    cr_assert_eq(put(PUTTER, 72, "work.empty", 1), NQ_OK);
+    cr_assert_eq(fixture_take(fixture, PUTTER, 71)->status, NQ_OK);
+}
+
+Test(permit, requests_over_the_rate_are_busy_until_the_next_second)
+{
+    fixture->service.config.requests_per_key_max = 3;
+    fixture_tick(fixture, 1000 - fixture->now_ms % 1000);
+    for (uint64_t i = 0; i < 3; i++) {
+        cr_assert_eq(put(ALL, 80 + i, "q", 1 + i), NQ_OK);
+    }
+    const struct nq_bytes body = bytes_of("x");
+    struct wire_request over = put_request(84, "q", 4, &body, 1);
+    over.as.put.stream = ALL;
+    const struct wire_reply *reply = call(ALL, over);
+    cr_assert_eq(reply->status, NQ_BUSY);
+    cr_assert_eq(reply->as.put.last_number, 3);
+    cr_assert_eq(put(PUTTER, 85, "work.q", 1), NQ_OK, "another key");
+    fixture_tick(fixture, 1000);
+    cr_assert_eq(put(ALL, 86, "q", 4), NQ_OK);
+}
