@@ -321,6 +321,22 @@ def sniffer(lab):
 
 
 @scenario
+def tampered(lab):
+    """a bit turned on the way ends the connection; what arrives is what was sent, once"""
+    ring = KeyRing(lab)
+    ring.add("alice")
+    broker = ring.serve(memory=True)
+    proxy = Proxy(broker.endpoint)
+    proxy.flip = 2
+    body = os.urandom(2000).hex().encode()
+    lab.run("netqueue-producer", "--keys", ring.of("alice"), "q", body.decode(), server=proxy.endpoint).expect(0)
+    check_equal(proxy.flip, 0, "bits left to turn")
+    got = ring.run("alice", "netqueue-consumer", "--exit-when-empty", "q").expect(0)
+    check_equal(got.out, body + b"\n", "what arrived")
+    proxy.stop()
+
+
+@scenario
 def secrets_do_not_leak(lab):
     """not in logs, command lines, environments or stored files"""
     ring = KeyRing(lab)

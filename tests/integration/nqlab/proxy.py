@@ -18,6 +18,7 @@ class Proxy(threading.Thread):
         self.swallow = False   # what the broker sends is lost
         self.hold = False      # nothing passes, nothing is lost
         self.stopped = False
+        self.flip = 0          # so many of the next long pieces get one bit turned
         self.recorded = None   # a bytearray: what passes is added to it
         self.cuts = 0
         self.start()
@@ -56,6 +57,9 @@ class Proxy(threading.Thread):
             return
         try:
             data = one.recv(65536)
+            if self.flip and len(data) > 500:
+                self.flip -= 1
+                data = data[:400] + bytes([data[400] ^ 1]) + data[401:]
             if self.recorded is not None:
                 self.recorded += data
             if data and not lost:
