@@ -144,6 +144,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
         .signal_fd = signal_fd,
         .keys = security->authorised == NULL ? NULL : &security->pair,
         .authorised = security->authorised,
+        .exit_when_shut_down = config->exit_when_shut_down,
         .sessions_per_key_max = config->max_sessions_per_key,
         .requests_per_key_max = config->max_requests_per_key,
     };

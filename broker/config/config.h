@@ -28,7 +28,7 @@ struct config {
     bool data_is_default; // neither --data nor --memory was given
     uint32_t sync;        // enum config_sync
     char *file, *endpoint_file, *backup_dir, *keys;
-    bool insecure;
+    bool insecure, exit_when_shut_down;
     uint32_t log_level; // 0 error, 1 warning, 2 info, 3 debug
     bool help, version, print;
 

@@ -44,6 +44,8 @@ const struct option_spec option_specs[] = {
     {.name = "backup-dir", .kind = OPTION_TEXT, .offset = AT(backup_dir), .argument = "DIR", .help = "where backups may be written"},
     {.name = "keys", .kind = OPTION_TEXT, .offset = AT(keys), .argument = "DIR", .help = "keys to demand and encrypt (netqueue keygen)"},
     {.name = "insecure", .kind = OPTION_FLAG, .offset = AT(insecure), .help = "listen beyond this machine, unprotected"},
+    {.name = "exit-when-shut-down", .kind = OPTION_FLAG, .offset = AT(exit_when_shut_down),
+     .help = "end when all queues are and nobody is there"},
     {.name = "log-level", .kind = OPTION_CHOICE, .offset = AT(log_level), .preset = "info", .choices = "error|warning|info|debug",
      .argument = "LEVEL", .help = "error, warning, info or debug"},
     {.name = "print-config", .kind = OPTION_FLAG, .offset = AT(print), .command_line_only = true,

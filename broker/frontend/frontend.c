@@ -37,6 +37,7 @@ struct frontend {
     bool more_due;
     bool all_read; // nothing had come, when last looked
     bool stopping;
+    bool exit_when_shut_down;
     bool failed_probe;
     struct log_limit frame_log;
     enum nq_status ended; // OK: goes on
@@ -177,6 +178,7 @@ enum nq_status frontend_open(const struct frontend_config *config, struct store 
     self->store = store;
     self->signal_fd = config->signal_fd;
     self->authorised = config->authorised;
+    self->exit_when_shut_down = config->exit_when_shut_down;
     self->decode_limits = (struct wire_decode_limits){config->limits.body_bytes, config->limits.headers_bytes};
     reader_init(&self->reader, store);
     enum nq_status status = open_engine(self, config, error);
@@ -539,6 +541,10 @@ enum nq_status frontend_run(struct frontend *self, struct frontend_error *error)
     while (self->ended == NQ_OK && !self->stopping) {
         wait(self);
         turn(self);
+        if (self->exit_when_shut_down && service_is_over(&self->service) && self->service.groups.flying == NULL) {
+            log_info("all queues are shut down: stopping");
+            self->stopping = true;
+        }
     }
     if (self->ended == NQ_OK) {
         drain(self);

@@ -19,6 +19,7 @@ struct frontend_config {
     int signal_fd;                 // SIGTERM and SIGINT come from here, and SIGHUP: the authorised keys are read again
     const struct keys_pair *keys;  // NULL: no encryption, anybody may do anything
     struct authorised *authorised; // with keys; the caller's, until frontend_close
+    bool exit_when_shut_down;      // serve no longer when there are queues, all are shut down and drained, and no session is left
     uint64_t sessions_per_key_max, requests_per_key_max;
 };
 

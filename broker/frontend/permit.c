@@ -172,3 +172,45 @@ enum nq_status permit_check(struct request *request, const char **why)
     log_refusal(request, queue, *why);
     return NQ_NOT_AUTHORISED;
 }
+
+// --------------------------------------------------------------------------------------------------------------- other keys
+
+struct reauthorising {
+    struct service *service;
+    uint64_t now_ms;
+    struct access *access;
+    size_t ended;
+};
+
+static void reauthorise_one(void *context, struct peer *peer)
+{
+    struct reauthorising *self = context;
+    struct service *service = self->service;
+    struct principal *before = peer->principal;
+    if (before == NULL) {
+        return; // it has no connection yet; whoever takes it up is asked for a key
+    }
+    struct principal *now = access_find(self->access, before->key);
+    if (now == NULL || !access_same_rules(before, now)) {
+        dispatch_session_cut(service->dispatch, peer->session_no);
+        service_take_answers(service, self->now_ms);
+    }
+    sessions_belong(peer, now);
+    if (now == NULL) {
+        sessions_end(&service->sessions, self->now_ms, peer, false);
+        self->ended++;
+    }
+}
+
+void service_reauthorise(struct service *self, uint64_t now_ms, struct access *access)
+{
+    struct reauthorising run = {.service = self, .now_ms = now_ms, .access = access};
+    if (self->access == NULL) {
+        return;
+    }
+    if (!sessions_each(&self->sessions, &run, reauthorise_one)) {
+        self->out_of_memory = true;
+    }
+    self->access = access;
+    log_info("%zu keys are authorised; %zu sessions of others have ended", access_count(access), run.ended);
+}

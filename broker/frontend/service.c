@@ -372,46 +372,6 @@ void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, c
     }
 }
 
-struct reauthorising {
-    struct service *service;
-    uint64_t now_ms;
-    struct access *access;
-    size_t ended;
-};
-
-static void reauthorise_one(void *context, struct peer *peer)
-{
-    struct reauthorising *self = context;
-    struct service *service = self->service;
-    struct principal *before = peer->principal;
-    if (before == NULL) {
-        return; // it has no connection yet; whoever takes it up is asked for a key
-    }
-    struct principal *now = access_find(self->access, before->key);
-    if (now == NULL || !access_same_rules(before, now)) {
-        dispatch_session_cut(service->dispatch, peer->session_no);
-        service_take_answers(service, self->now_ms);
-    }
-    sessions_belong(peer, now);
-    if (now == NULL) {
-        sessions_end(&service->sessions, self->now_ms, peer, false);
-        self->ended++;
-    }
-}
-
-void service_reauthorise(struct service *self, uint64_t now_ms, struct access *access)
-{
-    struct reauthorising run = {.service = self, .now_ms = now_ms, .access = access};
-    if (self->access == NULL) {
-        return;
-    }
-    if (!sessions_each(&self->sessions, &run, reauthorise_one)) {
-        self->out_of_memory = true;
-    }
-    self->access = access;
-    log_info("%zu keys are authorised; %zu sessions of others have ended", access_count(access), run.ended);
-}
-
 void service_refuse_version(struct service *self, uint64_t connection, const struct wire_request_frame *frame)
 {
     for (size_t i = 0; i < frame->count; i++) {
@@ -449,4 +409,19 @@ uint64_t service_next_deadline_ms(const struct service *self)
 bool service_failed(const struct service *self)
 {
     return self->out_of_memory || engine_failed(self->engine) || dispatch_failed(self->dispatch);
+}
+
+bool service_is_over(struct service *self)
+{
+    bool over = engine_session_count(self->engine) == 0;
+    struct queue *queue = engine_queue_after(self->engine, (struct engine_bytes){0});
+    while (queue != NULL) {
+        struct queue_record record;
+        engine_queue_stats(queue, &record);
+        self->was_open |= record.state == NQ_QUEUE_OPEN;
+        over &= record.state != NQ_QUEUE_OPEN && record.ready + record.delayed + record.leased == 0;
+        queue =
+            engine_queue_after(self->engine, (struct engine_bytes){.len = record.name_len, .data = (const uint8_t *)record.name});
+    }
+    return over && self->was_open;
 }

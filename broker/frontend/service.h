@@ -35,6 +35,7 @@ struct service {
     struct backup *backup; // NULL: none can be made
     struct log_limit damage_log;
     uint64_t now_ms; // of the last frame or tick
+    bool was_open; // since the start some queue was (kept by service_is_over)
     bool out_of_memory;
     bool serve_again; // taking answers has changed queues: waiters are looked at once more
 };
@@ -60,6 +61,8 @@ void service_reauthorise(struct service *self, uint64_t now_ms, struct access *a
 bool service_tick(struct service *self, uint64_t now_ms);
 uint64_t service_next_deadline_ms(const struct service *self); // UINT64_MAX: none
 // True: the engine's state is no longer what is to be stored, or memory ran out. The process must end.
+// Nothing is left to do, and nobody left to do it for: what was open since the start is shut down and empty, and there is no session.
+bool service_is_over(struct service *self);
 bool service_failed(const struct service *self);
 
 // An item of an answer that leaves could not be read (see outbox_sink).
