@@ -51,6 +51,17 @@ static bool is_offline(const struct admin_command *command)
     return command->run == admin_keygen;
 }
 
+// "NAME" of "[OPTION...] NAME [MORE...]": the first word that must be given.
+static const char *wanted_word(const char *usage, char out[32])
+{
+    while (*usage == '[') {
+        const char *end = strchr(usage, ' ');
+        usage = end == NULL ? "" : end + 1;
+    }
+    (void)snprintf(out, 32, "%.*s", (int)strcspn(usage, " "), usage);
+    return out;
+}
+
 static bool check_words(struct admin *admin)
 {
     const struct admin_command *command = admin->command;
@@ -58,7 +69,8 @@ static bool check_words(struct admin *admin)
     size_t count = arguments->words_count + arguments->rest_count;
     if (count < command->words_min || count > command->words_max) {
         if (count < command->words_min) {
-            cli_report("which %s? (try --help)", strrchr(command->program.usage, ' ') + 1);
+            char word[32];
+            cli_report("which %s? (try --help)", wanted_word(command->program.usage, word));
         } else {
             size_t extra = command->words_max;
             cli_report("unexpected '%.40s' (try --help)",

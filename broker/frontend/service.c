@@ -413,8 +413,8 @@ bool service_failed(const struct service *self)
 
 bool service_is_over(struct service *self)
 {
-    bool over = engine_session_count(self->engine) == 0;
     struct queue *queue = engine_queue_after(self->engine, (struct engine_bytes){0});
+    bool over = queue != NULL && engine_session_count(self->engine) == 0;
     while (queue != NULL) {
         struct queue_record record;
         engine_queue_stats(queue, &record);

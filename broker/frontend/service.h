@@ -60,9 +60,9 @@ void service_reauthorise(struct service *self, uint64_t now_ms, struct access *a
 // Waiters, deadlines, redrives: after the frames of a turn. True: there is more to do at once.
 bool service_tick(struct service *self, uint64_t now_ms);
 uint64_t service_next_deadline_ms(const struct service *self); // UINT64_MAX: none
-// True: the engine's state is no longer what is to be stored, or memory ran out. The process must end.
 // Nothing is left to do, and nobody left to do it for: what was open since the start is shut down and empty, and there is no session.
 bool service_is_over(struct service *self);
+// True: the engine's state is no longer what is to be stored, or memory ran out. The process must end.
 bool service_failed(const struct service *self);
 
 // An item of an answer that leaves could not be read (see outbox_sink).
