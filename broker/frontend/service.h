@@ -35,7 +35,7 @@ struct service {
     struct backup *backup; // NULL: none can be made
     struct log_limit damage_log;
     uint64_t now_ms; // of the last frame or tick
-    bool was_open; // since the start some queue was (kept by service_is_over)
+    bool was_open;   // since the start some queue was (kept by service_is_over)
     bool out_of_memory;
     bool serve_again; // taking answers has changed queues: waiters are looked at once more
 };
