@@ -370,6 +370,7 @@ static void seal_and_commit(struct frontend *self, bool clean)
     }
     if (committer_submit(self->committer, changes, idle)) {
         commit_ended(self);
+        self->more_due |= self->service.redrives.first != NULL; // they may have waited for it
     }
 }
 

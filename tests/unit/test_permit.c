@@ -56,9 +56,9 @@ static void set_up(void)
 {
     fixture = fixture_create();
     access_set = make_access(true);
-    fixture->service.access = access_set;
-    fixture->service.config.sender = sender;
-    fixture->service.config.sessions_per_key_max = 2;
+    fixture->rig.service.access = access_set;
+    fixture->rig.service.config.sender = sender;
+    fixture->rig.service.config.sessions_per_key_max = 2;
     for (uint64_t connection = ALL; connection <= NOBODY; connection++) {
         cr_assert_eq(hello(connection), NQ_OK);
     }
@@ -66,7 +66,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    struct access *access = fixture->service.access;
+    struct access *access = fixture->rig.service.access;
     fixture_destroy(fixture);
     access_destroy(&access);
 }
@@ -86,7 +86,7 @@ static struct wire_request request_of(enum wire_op op, uint64_t id, const char *
     static const struct nq_bytes body = {1, (const uint8_t *)"x"};
     static const uint64_t seqs[] = {1};
     static const uint8_t text[] = "0123456789abcdef0123456789abcdef";
-    const struct queue *found = engine_queue_find(fixture->engine, to_engine_bytes(bytes_of(queue)));
+    const struct queue *found = engine_queue_find(fixture->rig.service.engine, to_engine_bytes(bytes_of(queue)));
     struct wire_request request = on_queue_request(id, op, queue);
     switch (op) {
     case WIRE_PUT:
@@ -97,7 +97,7 @@ static struct wire_request request_of(enum wire_op op, uint64_t id, const char *
     case WIRE_EXTEND:
     case WIRE_REQUEUE:
         request.as.tokens = (struct wire_tokens){.queue_id = found == NULL ? 0 : found->record.queue_id,
-                                                 .epoch = engine_epoch(fixture->engine),
+                                                 .epoch = engine_epoch(fixture->rig.service.engine),
                                                  .seqs = seqs,
                                                  .count = 1};
         return request;
@@ -148,7 +148,7 @@ Test(permit, a_key_that_is_not_authorised_may_do_nothing_at_all)
         }
         cr_assert_eq(call(STRANGER, request)->status, NQ_NOT_AUTHORISED, "operation %d", op);
     }
-    cr_assert_eq(engine_session_count(fixture->engine), 3);
+    cr_assert_eq(engine_session_count(fixture->rig.service.engine), 3);
 }
 
 Test(permit, a_session_is_not_asked_for_its_key_again)
@@ -178,10 +178,10 @@ Test(permit, another_keys_session_cannot_be_taken_up)
     uint8_t id[NQ_SESSION_ID_BYTES];
     session_id_of(ALL, id);
     struct wire_request steal = {.id = 50, .op = WIRE_HELLO, .as.hello.session_id = {sizeof(id), id}};
-    uint64_t own = fixture->service.sessions.by_connection.count;
+    uint64_t own = fixture->rig.service.sessions.by_connection.count;
     const struct wire_reply *reply = call(PUTTER, steal);
     cr_assert(reply->status != NQ_OK || !reply->as.hello.resumed);
-    cr_assert_eq(fixture->service.sessions.by_connection.count, own);
+    cr_assert_eq(fixture->rig.service.sessions.by_connection.count, own);
     cr_assert_eq(put(ALL, 51, "q", 1), NQ_OK, "whose it is still has it");
 }
 
@@ -205,7 +205,7 @@ Test(permit, a_revoked_keys_session_ends_with_its_waiters_and_leases)
     fixture_commit(fixture);
     cr_assert_null(fixture_take(fixture, PUTTER, 71));
     struct access *now = make_access(false);
-    service_reauthorise(&fixture->service, fixture->now_ms, now);
+    service_reauthorise(&fixture->rig.service, fixture->rig.now_ms, now);
     access_destroy(&access_set);
     fixture_tick(fixture, 0);
     fixture_commit(fixture);
@@ -219,7 +219,7 @@ Test(permit, a_key_that_stays_as_it_was_notices_nothing)
 {
     const struct wire_request wait = get_request(71, "work.empty", 1, 60000);
     fixture_send(fixture, PUTTER, &wait, 1);
-    service_reauthorise(&fixture->service, fixture->now_ms, make_access(true));
+    service_reauthorise(&fixture->rig.service, fixture->rig.now_ms, make_access(true));
     access_destroy(&access_set);
     fixture_tick(fixture, 0);
     fixture_commit(fixture);
@@ -230,8 +230,8 @@ Test(permit, a_key_that_stays_as_it_was_notices_nothing)
 
 Test(permit, requests_over_the_rate_are_busy_until_the_next_second)
 {
-    fixture->service.config.requests_per_key_max = 3;
-    fixture_tick(fixture, 1000 - fixture->now_ms % 1000);
+    fixture->rig.service.config.requests_per_key_max = 3;
+    fixture_tick(fixture, 1000 - fixture->rig.now_ms % 1000);
     for (uint64_t i = 0; i < 3; i++) {
         cr_assert_eq(put(ALL, 80 + i, "q", 1 + i), NQ_OK);
     }
