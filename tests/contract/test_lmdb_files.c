@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "changes_codec.h"
 #include "crc32c.h"
+#include "journal.h"
 #include "store_disk.h"
 #include "store_files.h"
 #include "store_rig.h"
@@ -248,12 +250,28 @@ Test(lmdb_files, reads_see_one_commit_while_another_thread_commits)
 
 // ---------------------------------------------------------------------------------------------------------------- the journal
 
-// A group that its salt would make a good one, at every block of the journal that the body may come to lie on.
-static void forge_groups(uint8_t *body, size_t len, const uint8_t salt[8])
+// How many bytes a group with this put has in front of the body.
+static size_t bytes_in_front(const struct change *put, const struct engine_bytes *body)
 {
-    enum { BLOCK = 4096, HEADER = 32, IN_FRONT = HEADER + 1 + 5 * 8 + 1 + 4 }; // what a group has in front of the first body
+    struct changes *changes = changes_create();
+    cr_assert(changes != NULL && changes_add(changes, put));
+    uint8_t *encoded = malloc(changes_encoded_bytes_max(changes));
+    cr_assert_not_null(encoded);
+    size_t len = changes_encode(changes, encoded);
+    const uint8_t *found = memmem(encoded, len, body->data, body->len);
+    cr_assert_not_null(found);
+    size_t in_front = JOURNAL_HEADER_BYTES + (size_t)(found - encoded);
+    free(encoded);
+    changes_destroy(&changes);
+    return in_front;
+}
+
+// A group that its salt would make a good one, at every block of the journal that the body may come to lie on.
+static void forge_groups(uint8_t *body, size_t len, size_t in_front, const uint8_t salt[8])
+{
+    enum { HEADER = JOURNAL_HEADER_BYTES };
     const uint64_t number = 1ull << 40;
-    for (size_t at = BLOCK - IN_FRONT; at + HEADER <= len; at += BLOCK) {
+    for (size_t at = JOURNAL_BLOCK_BYTES - in_front; at + HEADER <= len; at += JOURNAL_BLOCK_BYTES) {
         uint8_t *group = body + at;
         memcpy(group, "NQJ1", 4);
         memcpy(group + 8, salt, 8);
@@ -277,12 +295,12 @@ static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t for
     snprintf(dir, sizeof(dir), "%s/store", parent);
     const struct store_lmdb_options options = {
         .dir = dir, .sync = true, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = salt};
-    forge_groups(bytes, sizeof(bytes), forged);
+    const struct change put = {.kind = CHANGE_PUT, .as.put = {.queue_id = 1, .first_seq = 1, .count = 1, .bodies = &body}};
+    forge_groups(bytes, sizeof(bytes), bytes_in_front(&put, &body), forged);
     for (int start = 0; start < 3 && status == NQ_OK; start++) {
         status = store_disk_open(&options, &rig.store, NULL);
         if (status == NQ_OK && start == 0) {
-            rig_add(&rig,
-                    (struct change){.kind = CHANGE_PUT, .as.put = {.queue_id = 1, .first_seq = 1, .count = 1, .bodies = &body}});
+            rig_add(&rig, put);
             rig_commit(&rig);
         } else if (status == NQ_OK) { // in front of what is left of it
             rig_put(&rig, (struct rig_put){1, 2 + (uint64_t)start, .count = 1, .body_len = 3});
