@@ -58,8 +58,8 @@ static void wake_broker(void)
 
 void host_terminate(void)
 {
-    if (host.terminated) { // the second signal ends it at once
-        host.steps_left = 0;
+    if (host.terminated) { // the second signal ends it at once, as a crash does
+        host.crashed = true;
     }
     host.terminating = host.terminated = true;
     wake_broker();
