@@ -55,8 +55,9 @@ static void on_down(struct endpoint *endpoint)
     add_event((struct connection *)(void *)endpoint, CONNECTION_DOWN);
 }
 
-struct connection *connection_create(void)
+struct connection *connection_create(const struct connection_keys *keys)
 {
+    (void)keys;
     struct connection *self = calloc(1, sizeof(*self));
     connections = realloc(connections, (connections_count + 1) * sizeof(struct connection *));
     assert(self != NULL && connections != NULL);
@@ -66,6 +67,18 @@ struct connection *connection_create(void)
     self->number = (int)connections_count;
     connections[connections_count++] = self;
     return self;
+}
+
+const struct connection_keys *connection_keys(const struct connection *self)
+{
+    (void)self;
+    return NULL;
+}
+
+const char *connection_trouble(const struct connection *self)
+{
+    (void)self;
+    return NULL;
 }
 
 void connection_destroy(struct connection **self_p)

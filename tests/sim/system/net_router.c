@@ -111,3 +111,9 @@ bool router_has_kept(const struct router *self)
     (void)self;
     return false;
 }
+
+const char *router_sender(struct router *self)
+{
+    (void)self;
+    return NULL;
+}

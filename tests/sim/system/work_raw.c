@@ -340,7 +340,7 @@ void live_raw(struct worker *self)
     raw->stream = world_random(UINT64_MAX) | 1;
     raw->next_number = 1;
     raw->arena = nq_arena_create((size_t)16 * 1024, 0);
-    raw->connection = connection_create();
+    raw->connection = connection_create(NULL);
     for (size_t i = 0; i < sizeof(raw->session_id); i++) {
         raw->session_id[i] = (uint8_t)world_random(256);
     }
