@@ -16,7 +16,7 @@ struct permit_cache {
     } places[CACHE_PLACES];
 };
 
-enum target { TARGET_UNKNOWN, TARGET_NONE, TARGET_NAMED, TARGET_BY_TOKEN };
+enum target { TARGET_UNKNOWN, TARGET_NONE, TARGET_NAMED, TARGET_BY_TOKEN, TARGET_ALL };
 
 // What each operation needs: any one of `rights`, on the queue that it names. One that is not here is nobody's. `limited` counts towards the key's rate; what gives
 // items back does not.
@@ -41,6 +41,7 @@ static const struct rule {
     [WIRE_STAT] = {ACCESS_ANY, NAMED(on_queue), true, "this key has no right on this queue"},
     [WIRE_PEEK] = {ACCESS_GET, NAMED(on_queue), true, "this key may not get from this queue"},
     [WIRE_REDRIVE] = {ACCESS_ADMIN, NAMED(on_queue), true, "this key may not administer this queue"},
+    [WIRE_BACKUP] = {ACCESS_ADMIN, TARGET_ALL, 0, true, "this key may not administer all queues"},
     [WIRE_LIST] = {0, TARGET_NONE, 0, true, NULL},
     [WIRE_HELLO] = {0, TARGET_NONE, 0, false, NULL},
     [WIRE_RENEW] = {0, TARGET_NONE, 0, false, NULL},
@@ -160,7 +161,9 @@ enum nq_status permit_check(struct request *request, const char **why)
     *why = NULL;
     // A token of a queue that is gone frees nothing and tells nothing that was not known.
     bool gone = rule->target == TARGET_BY_TOKEN && queue.len == 0;
-    if (rule->rights != 0 && !gone && (rights_on(request, queue) & rule->rights) == 0) {
+    if (rule->target == TARGET_ALL) {
+        *why = access_covers_all(request->principal, (enum access_right)rule->rights) ? NULL : rule->refusal;
+    } else if (rule->rights != 0 && !gone && (rights_on(request, queue) & rule->rights) == 0) {
         *why = rule->refusal;
     } else if (other.len > 0 && (rights_on(request, other) & (ACCESS_PUT | ACCESS_ADMIN)) == 0) {
         queue = other;

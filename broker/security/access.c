@@ -202,6 +202,15 @@ uint8_t access_rights(const struct principal *principal, const void *name, size_
     return found;
 }
 
+bool access_covers_all(const struct principal *principal, enum access_right right)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < principal->rule_count; i++) {
+        found = (principal->rules[i].rights & right) != 0 && strcmp(principal->rules[i].pattern, "*") == 0;
+    }
+    return found;
+}
+
 bool access_same_rules(const struct principal *a, const struct principal *b)
 {
     bool same = a->rule_count == b->rule_count;
