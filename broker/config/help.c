@@ -28,7 +28,8 @@ static void print_limits(FILE *out)
             continue;
         }
         char text[64];
-        int len = snprintf(text, sizeof(text), "--%s (%s)", spec->name, strcmp(spec->preset, "0") == 0 ? "none" : spec->preset);
+        const char *preset = spec->preset == NULL ? "no" : strcmp(spec->preset, "0") == 0 ? "none" : spec->preset;
+        int len = snprintf(text, sizeof(text), "--%s (%s)", spec->name, preset);
         if (column + 1 + len > HELP_WIDTH) {
             column = fprintf(out, "\n ") - 1;
         }
@@ -40,8 +41,7 @@ static void print_limits(FILE *out)
 void config_print_help(FILE *out)
 {
     fputs("Usage: netqueue-broker [OPTION]...   serve queues\n"
-          "       netqueue-broker check DIR     verify a store that is not in use\n"
-          "       netqueue-broker compact DIR   give the free space in it back\n",
+          "       netqueue-broker check|compact DIR   verify, shrink a store not in use\n",
           out);
     print_main_options(out);
     print_limits(out);
