@@ -525,6 +525,7 @@ class Asyncio(unittest.TestCase):
             q = self.queue()
             with self.assertRaises(asyncio.TimeoutError):
                 await asyncio.wait_for(q.get(), 0.05)
+            self.assertEqual(q.stats().waiting_gets, 0)  # the broker knows that nobody waits
             await q.put("item")
             self.assertEqual(await q.get(), "item")
             q.task_done()

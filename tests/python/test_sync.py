@@ -221,6 +221,12 @@ class BetweenProcesses(unittest.TestCase):
         holder.kill()
         self.assertTrue(semaphore.acquire(timeout=20))
 
+    def test_a_signal_is_used_up(self):
+        semaphore = net().Semaphore(0)
+        semaphore.release(2)
+        semaphore.acquire()
+        self.assertEqual(semaphore._stats().unfinished, 1)  # the other one; of this one nothing is left to come back
+
     def test_a_barrier_of_processes(self):
         barrier, answers = net().Barrier(3), net().Queue()
         for _ in range(2):
