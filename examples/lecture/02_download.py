@@ -2,6 +2,7 @@ import sys
 import threading
 import urllib.request
 
+import lecture
 from netqueue import Queue
 
 urls, sizes = Queue(), Queue(done="get")
@@ -11,7 +12,7 @@ def download():
     while True:
         url = urls.get()
         page = urllib.request.urlopen(url).read()
-        print("downloaded %s: %d bytes" % (url, len(page)))
+        lecture.say("downloaded %s: %d bytes" % (url, len(page)))
         sizes.put(len(page))
         urls.task_done()
 
@@ -21,4 +22,4 @@ for _ in range(3):
 for url in sys.argv[1:]:
     urls.put(url)
 urls.join()
-print("all %d downloads are complete, %d bytes" % (len(sys.argv) - 1, sum(sizes.get() for _ in sys.argv[1:])))
+lecture.say("all %d downloads are complete, %d bytes" % (len(sys.argv) - 1, sum(sizes.get() for _ in sys.argv[1:])))

@@ -1,6 +1,7 @@
 import threading
 import time
 
+import lecture
 from netqueue import Lock
 
 SECONDS = [0.06, 0.05, 0.04, 0.06, 0.05, 0.04, 0.05, 0.03, 0.06, 0.03]  # 0.47 in all, 0.06 at most
@@ -9,16 +10,16 @@ lock = Lock()
 
 def hold_while_sleeping(number):
     with lock:
-        print("---> thread %d running" % number)
+        lecture.say("---> thread %d running" % number)
         time.sleep(SECONDS[number])
-        print("---> thread %d over" % number)
+        lecture.say("---> thread %d over" % number)
 
 
 def release_before_sleeping(number):
     with lock:
-        print("---> thread %d running" % number)
+        lecture.say("---> thread %d running" % number)
     time.sleep(SECONDS[number])
-    print("---> thread %d over" % number)
+    lecture.say("---> thread %d over" % number)
 
 
 for way in (hold_while_sleeping, release_before_sleeping):
@@ -28,4 +29,4 @@ for way in (hold_while_sleeping, release_before_sleeping):
         thread.start()
     for thread in threads:
         thread.join()
-    print("%s: --- %.2f seconds ---" % (way.__name__, time.monotonic() - began))
+    lecture.say("%s: --- %.2f seconds ---" % (way.__name__, time.monotonic() - began))

@@ -1,5 +1,6 @@
 import threading
 
+import lecture
 from netqueue import RLock
 
 
@@ -22,19 +23,19 @@ class Box:
 
 
 def adder(box, items):
-    print("%d items to ADD" % items)
+    lecture.say("%d items to ADD" % items)
     while items:
         box.add()
         items -= 1
-        print("ADDED one item --> %d items to ADD" % items)
+        lecture.say("ADDED one item --> %d items to ADD" % items)
 
 
 def remover(box, items):
-    print("%d items to REMOVE" % items)
+    lecture.say("%d items to REMOVE" % items)
     while items:
         box.remove()
         items -= 1
-        print("REMOVED one item --> %d items to REMOVE" % items)
+        lecture.say("REMOVED one item --> %d items to REMOVE" % items)
 
 
 box = Box()
@@ -43,4 +44,4 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-print("%d items are in the box" % box.total_items)
+lecture.say("%d items are in the box" % box.total_items)

@@ -13,7 +13,7 @@ def consumer():
     for _ in range(5):
         event.wait()
         event.clear()
-        print("Consumer: item %d popped by %s" % (items.get(), lecture.my_name()))
+        lecture.say("Consumer: item %d popped by %s" % (items.get(), lecture.my_name()))
         taken.set()
 
 
@@ -21,8 +21,8 @@ def producer():
     for _ in range(5):
         item = random.randint(0, 100)
         items.put(item)
-        print("Producer: item %d appended by %s" % (item, lecture.my_name()))
-        print("Producer: event set by %s" % lecture.my_name())
+        lecture.say("Producer: item %d appended by %s" % (item, lecture.my_name()))
+        lecture.say("Producer: event set by %s" % lecture.my_name())
         taken.clear()
         event.set()
         taken.wait()

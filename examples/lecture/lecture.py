@@ -26,6 +26,11 @@ def run(kind, *roles):
         one.join()
 
 
+def say(line):
+    """print, with the line and its end in one piece: those of several threads do not mix."""
+    sys.stdout.write(line + "\n")
+
+
 def my_name():
     """Of this process, or of this thread if there are several."""
     thread = threading.current_thread()
