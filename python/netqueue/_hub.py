@@ -62,8 +62,8 @@ class Hub:
         self.closed = False
         self.asleep = False
         self.driving = threading.Lock()
-        self.calls = 0       # operations run by the threads that wanted them
-        self.hot = False     # there have been some just now
+        self.calls = self.calls_seen = 0  # operations run by the threads that wanted them
+        self.hot = False     # the I/O thread looks at the inbox every HOT_MS: it need not be woken for a done
         self.waiting_call = False  # one waits for an item
         self.crowded_until = 0.0   # several threads are at work: they do better by the I/O thread
         self.wake_reader, self.wake_writer = os.pipe()
@@ -192,12 +192,11 @@ class Hub:
     def _rest(self) -> None:
         """Until there is something to do: handed in, or upkeep. Others may use the client meanwhile."""
         until = time.monotonic() + UPKEEP_MS / 1000
-        before = self.calls
         while time.monotonic() < until:
+            self.hot, self.calls_seen = self.calls != self.calls_seen, self.calls
             if self._sleep(self.wakes, HOT_MS if self.hot else UPKEEP_MS) or self.inbox:
                 break
-            self.hot, before = self.calls != before, self.calls
-        self.hot = self.calls != before or (self.hot and not self.inbox)
+        self.hot = False  # before the inbox is looked at: a done that was not told of is in it by now
 
     def _sleep(self, poll: Any, timeout_ms: Optional[int]) -> bool:
         """True: woken by who handed in something."""

@@ -162,6 +162,24 @@ class InHand(unittest.TestCase):
         big.put_many(range(2500))
         self.assertEqual(big.get_many(10000), list(range(2500)))
 
+    def test_the_last_task_done_is_told_though_nothing_follows_it(self):
+        q = make()
+        hub = q._hub
+
+        def use():
+            q.put("item")
+            q.get()
+            q.task_done()
+            return hub.hot
+
+        wait_until(use, "threads use the connection themselves")
+        q.put("item")
+        q.get()
+        waiting = in_thread(q.join)
+        harness.broker.await_stat(q.name, waiting_joins=1)
+        q.task_done()
+        self.assertTrue(waiting(10))
+
     def test_join_with_a_timeout_and_delayed_items(self):
         q = make()
         q.put("later", delay=0.2)
