@@ -286,12 +286,7 @@ void nq_client_destroy(struct nq_client **client_p)
     }
     forget_items(client);
     completions_free(client);
-    while (client->streams != NULL) {
-        struct queue_stream *stream = client->streams;
-        client->streams = stream->next;
-        stream_close(&client->tracker, &stream->stream);
-        free(stream);
-    }
+    client_forget_streams(client);
     tracker_fini(&client->tracker);
     connection_destroy(&client->connection);
     if (client->keys != NULL) {

@@ -37,7 +37,6 @@ struct session {
 };
 
 struct queue_stream {
-    struct queue_stream *next;
     struct stream stream;
     uint32_t lane;
     char queue[NQ_NAME_BYTES_MAX + 1];
@@ -67,9 +66,10 @@ struct nq_client {
     uint64_t lease_ms_min;
     struct answer *reports; // answers of which items were taken since the last frame
     size_t reports_count;
-    struct token_batch *returns; // items given up, to be sent with the next frame
-    struct queue_stream *streams;
-    struct nq_consumer *consumers; // their gathered dones travel along with whatever is sent
+    struct token_batch *returns;      // items given up, to be sent with the next frame
+    void *streams;                    // a tree of struct queue_stream (search.h)
+    struct queue_stream *stream_used; // last
+    struct nq_consumer *consumers;    // their gathered dones travel along with whatever is sent
 
     struct completion_entry *completions_first, *completions_last;
     size_t background; // requests in the tracker that nobody waits for inside the library
@@ -139,7 +139,8 @@ void client_wake(struct nq_client *client); // makes nq_client_fd readable, once
 // ------------------------------------------------------------------------------------------------------ put.c, get.c
 
 struct stream *client_stream(struct nq_client *client, const char *queue, uint32_t lane); // NULL: out of memory
-size_t put_body_size(const struct nq_body *body);                                         // about its bytes in a frame
+void client_forget_streams(struct nq_client *client);
+size_t put_body_size(const struct nq_body *body); // about its bytes in a frame
 // A put of bodies borrowed or (copy) copied. Errors (said in nq_error_text): TOO_LARGE, BAD_REQUEST, NO_MEMORY.
 enum nq_status put_request(struct nq_client *client, const char *queue, const struct nq_body *bodies, size_t count,
                            const struct nq_put_options *options, bool copy, struct request **out);

@@ -51,8 +51,26 @@ static void *context;
 static size_t context_users;
 static pid_t context_pid; // a context does not survive fork(): a child makes its own and leaves the parent's alone
 
+// So that no child is born with the mutex held by a thread that it does not have.
+static void lock_contexts(void)
+{
+    (void)pthread_mutex_lock(&context_mutex);
+}
+
+static void unlock_contexts(void)
+{
+    (void)pthread_mutex_unlock(&context_mutex);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(lock_contexts, unlock_contexts, unlock_contexts);
+}
+
 static void *context_acquire(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_forks);
     (void)pthread_mutex_lock(&context_mutex);
     if (context_pid != getpid()) {
         context = NULL;

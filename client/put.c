@@ -1,3 +1,4 @@
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,27 +6,43 @@
 
 #define ITEM_FRAME_BYTES 16u // tags and lengths of one item, rounded up
 
+static int compare_streams(const void *a, const void *b)
+{
+    const struct queue_stream *x = a;
+    const struct queue_stream *y = b;
+    return x->lane != y->lane ? (x->lane < y->lane ? -1 : 1) : strcmp(x->queue, y->queue);
+}
+
 struct stream *client_stream(struct nq_client *client, const char *queue, uint32_t lane)
 {
-    struct queue_stream **at = &client->streams;
-    while (*at != NULL && ((*at)->lane != lane || strcmp((*at)->queue, queue) != 0)) {
-        at = &(*at)->next;
+    struct queue_stream wanted = {.lane = lane};
+    memcpy(wanted.queue, queue, strlen(queue) + 1);
+    if (client->stream_used != NULL && compare_streams(client->stream_used, &wanted) == 0) { // most puts go where the last one went
+        return &client->stream_used->stream;
     }
-    struct queue_stream *found = *at;
-    if (found != NULL) { // to the front: the next put is likely to be into the same queue
-        *at = found->next;
-    } else {
-        found = calloc(1, sizeof *found);
-        if (found == NULL) {
+    struct queue_stream **found = tfind(&wanted, &client->streams, compare_streams);
+    struct queue_stream *stream = found != NULL ? *found : malloc(sizeof *stream);
+    if (found == NULL && stream != NULL) {
+        *stream = wanted;
+        if (tsearch(stream, &client->streams, compare_streams) == NULL) {
+            free(stream);
             return NULL;
         }
-        memcpy(found->queue, queue, strlen(queue) + 1);
-        found->lane = lane;
-        stream_open(&client->tracker, &found->stream, false);
+        stream_open(&client->tracker, &stream->stream, false);
     }
-    found->next = client->streams;
-    client->streams = found;
-    return &found->stream;
+    client->stream_used = stream;
+    return stream != NULL ? &stream->stream : NULL;
+}
+
+void client_forget_streams(struct nq_client *client)
+{
+    client->stream_used = NULL;
+    while (client->streams != NULL) {
+        struct queue_stream *stream = *(struct queue_stream **)client->streams; // a node begins with what it holds
+        (void)tdelete(stream, &client->streams, compare_streams);
+        stream_close(&client->tracker, &stream->stream);
+        free(stream);
+    }
 }
 
 size_t put_body_size(const struct nq_body *body)

@@ -24,6 +24,7 @@ void stream_open(struct tracker *tracker, struct stream *self, bool stop_on_refu
 void stream_close(struct tracker *tracker, struct stream *self)
 {
     assert(self->first == NULL);
+    tracker->streams_astray -= self->in_order ? 0 : 1;
     struct stream **at = &tracker->streams;
     while (*at != NULL && *at != self) {
         at = &(*at)->next;
@@ -79,6 +80,7 @@ void stream_remove(struct request *request)
 // Numbers given out are void: runs that were never sent wait; those that were end OUT_OF_SEQUENCE one by one.
 static void stop_numbering(struct tracker *tracker, struct stream *self)
 {
+    tracker->streams_astray += self->in_order ? 1 : 0;
     self->in_order = false;
     for (struct request *r = self->first; r != NULL; r = r->stream_next) {
         if (r->state == REQUEST_UNSENT && !r->resent) {
@@ -249,6 +251,7 @@ void stream_run(struct tracker *tracker, struct stream *self, uint64_t now_ms)
     if (self->renew) {
         renumber(tracker, self);
     }
+    tracker->streams_astray--;
     self->in_order = true;
     self->retry_at_ms = 0;
     for (struct request *r = self->first; r != NULL; r = r->stream_next) {

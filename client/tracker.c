@@ -425,7 +425,7 @@ static struct request *first_to_give_up(const struct tracker *self, uint64_t hea
 
 void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint64_t timeout_ms)
 {
-    for (struct stream *stream = self->streams; stream != NULL; stream = stream->next) {
+    for (struct stream *stream = self->streams; stream != NULL && self->streams_astray > 0; stream = stream->next) {
         stream_run(self, stream, now_ms);
     }
     if (self->count == 0 || now_ms < heard_ms || now_ms - heard_ms < timeout_ms) {
@@ -444,7 +444,7 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
 uint64_t tracker_next_deadline_ms(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms)
 {
     uint64_t at_ms = UINT64_MAX;
-    for (const struct stream *stream = self->streams; stream != NULL; stream = stream->next) {
+    for (const struct stream *stream = self->streams; stream != NULL && self->streams_astray > 0; stream = stream->next) {
         uint64_t at = stream_next_deadline_ms(stream);
         at_ms = at < at_ms ? at : at_ms;
     }

@@ -60,6 +60,7 @@ struct tracker {
     uint64_t (*random)(void); // numbers for new streams
     struct request_list unsent, sent, held;
     struct stream *streams; // all of them
+    size_t streams_astray;  // of them: those not in order
 };
 
 bool tracker_init(struct tracker *self, uint64_t (*random)(void)); // false: out of memory

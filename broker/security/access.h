@@ -51,5 +51,5 @@ size_t access_count(const struct access *self);
 
 bool access_matches(const char *pattern, const void *name, size_t len);
 uint8_t access_rights(const struct principal *principal, const void *name, size_t len); // a sum of enum access_right
-bool access_covers_all(const struct principal *principal, enum access_right right); // by the pattern "*"
+bool access_covers_all(const struct principal *principal, enum access_right right);     // by the pattern "*"
 bool access_same_rules(const struct principal *a, const struct principal *b);
