@@ -286,6 +286,19 @@ void dispatch_session_end(struct dispatch *self, uint64_t session_no)
     }
 }
 
+void dispatch_session_resume(struct dispatch *self, uint64_t session_no)
+{
+    struct waiting_session *session = table_find(&self->sessions, session_no, 0);
+    struct link *link = session == NULL ? NULL : list_first(&session->waiters);
+    for (size_t left = session == NULL ? 0 : session->waiters.count; left > 0; left--) { // it is freed with its last waiter
+        struct waiter *waiter = list_object(link, struct waiter, in_session);
+        link = left > 1 ? list_next(&session->waiters, link) : NULL;
+        if (waiter->kind == DISPATCH_PUT) {
+            waiter_free(self, waiter);
+        }
+    }
+}
+
 void dispatch_session_cut(struct dispatch *self, uint64_t session_no)
 {
     struct waiting_session *session = table_find(&self->sessions, session_no, 0);

@@ -71,6 +71,9 @@ bool dispatch_cancel(struct dispatch *self, uint64_t session_no, uint64_t reques
 
 // Before engine_session_end: the session's waiters vanish without answers.
 void dispatch_session_end(struct dispatch *self, uint64_t session_no);
+// It goes on over another connection: its parked puts vanish without answers, because its client sends them again. An end told now
+// could cross that second sending, which then would be a new put after all.
+void dispatch_session_resume(struct dispatch *self, uint64_t session_no);
 // Each of the session's waiters ends with DISPATCH_END_SESSION: its client has to say HELLO and ask again.
 void dispatch_session_cut(struct dispatch *self, uint64_t session_no);
 bool dispatch_session_waits(const struct dispatch *self, uint64_t session_no);

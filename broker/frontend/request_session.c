@@ -172,6 +172,7 @@ void request_hello(struct request *request)
     log_debug("session %" PRIu64 " %s by '%.*s'", session_no, resumed ? "resumed" : "opened", (int)hello->client_name.len,
               hello->client_name.len == 0 ? "" : (const char *)hello->client_name.data);
     if (resumed) {
+        dispatch_session_resume(self->dispatch, session_no);
         engine_session_resume(self->engine, request->now_ms, session_no, hello->waiting_gets, hello->waiting_gets_count,
                               hello->held_gets, hello->held_gets_count);
     }

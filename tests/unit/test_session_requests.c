@@ -134,6 +134,33 @@ Test(session, a_parked_get_is_answered_where_the_session_lives)
     cr_assert_not_null(fixture_take(fixture, 3, 11));
 }
 
+// Found by the simulation of the whole system (seed 4439): its end, FULL, crossed the second sending, which was then a new put.
+Test(session, a_parked_put_is_forgotten_when_the_session_goes_on_elsewhere)
+{
+    struct wire_request declare = {.id = 10, .op = WIRE_DECLARE};
+    declare.as.declare.queue = bytes_of("q");
+    declare.as.declare.options = (struct wire_options){.given = NQ_OPTION_MAXSIZE, .maxsize = 1};
+    cr_assert_eq(fixture_call(fixture, 2, &declare)->status, NQ_OK);
+    cr_assert_eq(fixture_put(fixture, 2, 11, "q", 1, "x"), NQ_OK);
+    const struct nq_bytes body = bytes_of("y");
+    struct wire_request put = {.id = 12, .op = WIRE_PUT};
+    put.as.put = (struct wire_put){
+        .queue = bytes_of("q"), .bodies = &body, .count = 1, .stream = 77, .first_number = 1, .wait_ms = 1000};
+    fixture_send(fixture, 1, &put, 1);
+    const struct wire_request hello = resume(13, token_1);
+    fixture_call(fixture, 3, &hello);
+    fixture_tick(fixture, 2000);
+    fixture_commit(fixture);
+    cr_assert_null(fixture_take(fixture, 1, 12));
+    cr_assert_null(fixture_take(fixture, 3, 12), "its client will send it again");
+    fixture_send(fixture, 3, &put, 1);
+    fixture_tick(fixture, 2000);
+    fixture_commit(fixture);
+    const struct wire_reply *full = fixture_take(fixture, 3, 12);
+    cr_assert_not_null(full);
+    cr_assert_eq(full->status, NQ_FULL);
+}
+
 Test(session, is_probed_and_ends_after_the_grace_when_its_connection_is_gone)
 {
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
