@@ -239,13 +239,13 @@ def requests_nobody_may_make(lab):
             if op in nobody:
                 continue
             fields = {"task_done": dict(seqs=[1]), "extend": dict(seqs=[1]), "requeue": dict(seqs=[1]), "cancel": dict(request_id=1),
-                      "put": dict(queue="q", stream=1, first_number=1, bodies=[b"x"]), "list": {}, "goodbye": {}}.get(op, dict(queue="q"))
+                      "put": dict(queue="q", stream=1, first_number=1, bodies=[b"x"]), "list": {}, "goodbye": {}, "backup": dict(name="b")}.get(op, dict(queue="q"))
             check_equal(stranger.call(op, **fields).status, Status.NO_SESSION, op + " without HELLO")
         for version in (0, 2, 99, 2 ** 32 - 1):
             request = stranger.make("ping")
             stranger.send_frame([request], version=version)
             check_equal(stranger.wait(request.id).status, Status.UNSUPPORTED_VERSION, "version %d" % version)
-        for number in (21, 22, 100, 536870911):  # fields of no operation
+        for number in (22, 23, 100, 536870911):  # fields of no operation
             request = stranger.pb.Request(id=stranger.new_id())
             stranger.pending[request.id] = (request, None)
             body = request.SerializeToString() + varint(number << 3 | 2) + b"\0"
