@@ -15,7 +15,7 @@
 #include "router.h"
 #include "signals.h"
 
-enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100, SMALL_GROUP_ITEMS = 1000, SIGNALLED = 1, BACKUP_ENDED = 4 };
+enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100, SMALL_GROUP_ITEMS = 10000, SIGNALLED = 1, BACKUP_ENDED = 4 };
 
 struct frontend {
     struct store *store;
