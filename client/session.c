@@ -89,13 +89,27 @@ static void take_frame(struct nq_client *client, struct frame *frame)
     }
 }
 
+// An answer that there was no memory for is a lost one: after a new HELLO what is unanswered is asked again.
+static void lose_connection(struct nq_client *client)
+{
+    if (client->session.state == SESSION_UP) {
+        client->session.heard_ms = client->now_ms;
+    }
+    open_server(client);
+}
+
 static void receive(struct nq_client *client)
 {
     const void *data;
     size_t len;
     while (connection_receive(client->connection, &data, &len)) {
         struct frame *frame;
-        if (frame_decode(&client->frames, data, len, &frame) == NQ_OK) {
+        enum nq_status status = frame_decode(&client->frames, data, len, &frame);
+        if (status == NQ_NO_MEMORY) {
+            lose_connection(client);
+            return;
+        }
+        if (status == NQ_OK) {
             take_frame(client, frame);
             frame_unref(&client->frames, frame);
         }

@@ -127,6 +127,8 @@ static void run_calls(uint64_t nth, bool for_good)
     static uint64_t runs;
     struct nq_client *client = NULL;
     enum nq_status status;
+    broker = fake_broker_start(); // a new one each time: it has room for a few queues only
+    no_memory_require(broker != NULL, "a broker to talk to");
     snprintf(queue, sizeof(queue), "q%llu", (unsigned long long)++runs);
     stored = done = 0;
     no_memory_arm(ALLOC_THIS_THREAD, nth, for_good);
@@ -149,13 +151,11 @@ static void run_calls(uint64_t nth, bool for_good)
     struct fake_counts counts = fake_broker_counts(broker, queue);
     no_memory_require(counts.ready + counts.leased + counts.done >= stored, "what the library said is stored is there");
     no_memory_require(counts.done >= done, "what it said is done is done");
+    fake_broker_stop(&broker);
 }
 
 int main(void)
 {
-    broker = fake_broker_start();
-    no_memory_require(broker != NULL, "a broker to talk to");
     no_memory_each("calls of the library", run_calls);
-    fake_broker_stop(&broker);
     return 0;
 }

@@ -144,8 +144,8 @@ Test(session, a_parked_put_is_forgotten_when_the_session_goes_on_elsewhere)
     cr_assert_eq(fixture_put(fixture, 2, 11, "q", 1, "x"), NQ_OK);
     const struct nq_bytes body = bytes_of("y");
     struct wire_request put = {.id = 12, .op = WIRE_PUT};
-    put.as.put = (struct wire_put){
-        .queue = bytes_of("q"), .bodies = &body, .count = 1, .stream = 77, .first_number = 1, .wait_ms = 1000};
+    put.as.put =
+        (struct wire_put){.queue = bytes_of("q"), .bodies = &body, .count = 1, .stream = 77, .first_number = 1, .wait_ms = 1000};
     fixture_send(fixture, 1, &put, 1);
     const struct wire_request hello = resume(13, token_1);
     fixture_call(fixture, 3, &hello);
