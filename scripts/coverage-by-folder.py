@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Line coverage by folder from gcovr's --json-summary; exits 1 when a folder that must be covered is below its least.
 
-    coverage-by-folder SUMMARY.json
+    coverage-by-folder.py SUMMARY.json
 """
 import collections
 import json
