@@ -98,7 +98,9 @@ static void bytes_write(struct bytes *self, size_t offset, const uint8_t *data, 
         memset(self->data + self->used, 0, end - self->used);
         self->used = end;
     }
-    memcpy(self->data + offset, data, len);
+    if (len > 0) {
+        memcpy(self->data + offset, data, len);
+    }
     self->size = end > self->size ? end : self->size;
 }
 
