@@ -2,18 +2,21 @@
 
 #include <time.h>
 
-static uint64_t read_ms(clockid_t which)
+static uint64_t read_us(clockid_t which)
 {
     struct timespec now = {0};
     clock_gettime(which, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t read_ms(clockid_t which)
+{
+    return read_us(which) / 1000;
 }
 
 uint64_t clock_us(void)
 {
-    struct timespec now = {0};
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return read_us(CLOCK_BOOTTIME);
 }
 
 uint64_t clock_wall_ms(void)
