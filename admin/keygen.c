@@ -141,7 +141,7 @@ static enum nq_status check_names(const struct admin *admin, size_t count)
 
 static enum nq_status make_all(struct admin *admin, const char *keys, size_t count, struct keys_error *error)
 {
-    static const char *const folders[] = {"", "/" KEYS_AUTHORISED, "/clients"};
+    static const char *const folders[] = {"", ("/" KEYS_AUTHORISED), "/clients"};
     struct keys_pair broker = {0};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         char dir[PATH_BYTES];

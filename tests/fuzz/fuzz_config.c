@@ -47,16 +47,29 @@ static size_t print(const struct config *config, char *out)
 // What a file can hold: the ends of values are trimmed and quotes, comments and line breaks mean something in it.
 static bool can_be_written(const char *text)
 {
-    return text == NULL || (text[0] != '\0' && strcspn(text, "\"'#\n\r\t ") == strlen(text));
+    return text == NULL || (text[0] != '\0' && strcspn(text, "\"'#\n\r\t\v\f ") == strlen(text));
+}
+
+static bool all_can_be_written(const struct config *config)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        char *text;
+        memcpy(&text, (const char *)config + option_specs[i].offset, sizeof(text));
+        if (option_specs[i].kind == OPTION_TEXT && !can_be_written(text)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < config->listen_count; i++) {
+        if (!can_be_written(config->listen[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void print_and_read_again(const struct config *config)
 {
-    bool writable = can_be_written(config->data) && can_be_written(config->endpoint_file) && can_be_written(config->backup_dir);
-    for (size_t i = 0; i < config->listen_count; i++) {
-        writable = writable && can_be_written(config->listen[i]);
-    }
-    if (!writable) {
+    if (!all_can_be_written(config)) {
         return;
     }
     static char first[PRINTED_BYTES_MAX];
