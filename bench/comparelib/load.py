@@ -56,7 +56,8 @@ class Session:
             if contestant.server is server and contestant.name not in self.described:
                 self.described[contestant.name] = {"configuration": server.configuration(), "version": server.version(), "family": contestant.family,
                                                    "durability": contestant.durability, "manner": contestant.manner, "durable": contestant.durable,
-                                                   "flushes": contestant.flushes, "by_item": contestant.by_item}
+                                                   "flushes": contestant.flushes, "by_item": contestant.by_item,
+                                                   "best_manner": contestant.best_manner}
 
     def stop(self, server):
         server.stop()

@@ -3,8 +3,10 @@
 //   list    LPUSH of many | BLMOVE, LMOVE to a list of the consumer's items in work | LREM of each from it
 //   batch   the same, but one LTRIM for all items of a batch: they can only be finished together, in the order of the gets
 //   stream  XADD          | XREADGROUP COUNT n                                      | XACK and XDEL, each with all ids of the batch
+//   steps   LPUSH of one  | as list                                                 | as list, answered before more is asked for
 //
-// What is finished travels with the next request for items, in lock-step as well: as nq_next does it.
+// What is finished travels with the next request for items, in lock-step as well: as nq_next does it. Not so with steps, the manner of
+// most programs, in which Redis was measured when netqueue's targets were set (docs/decisions/0008-which-redis.md).
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ struct connection {
     redisContext *context;
     struct worker *worker;
     size_t window, wanted;
-    bool stream, trims;
+    bool stream, trims, steps;
     char work[ARGUMENT_MAX]; // the list of items in work, or the consumer's name in the group
     // Items that are got and not finished yet.
     redisReply **held; // list: the bodies; stream: held[0] is the whole answer
@@ -84,6 +86,7 @@ static void *open_connection(const struct load *load, struct worker *worker, uns
     c->wanted = 1;
     c->stream = strcmp(load->variant, "stream") == 0;
     c->trims = strcmp(load->variant, "batch") == 0;
+    c->steps = strcmp(load->variant, "steps") == 0;
     snprintf(c->work, sizeof(c->work), "work%u", index);
     c->held = calloc(load->window + 1, sizeof(*c->held));
     c->arguments = calloc(load->window + 3, sizeof(*c->arguments));
@@ -112,8 +115,9 @@ static void send_batch(struct connection *c, size_t count)
 static void send_puts(void *connection, size_t count)
 {
     struct connection *c = connection;
-    if (!c->stream) {
-        send_batch(c, count);
+    size_t most = c->steps ? 1 : count;
+    for (size_t sent = 0; sent < count && !c->stream; sent += most) {
+        send_batch(c, most);
     }
     for (size_t i = 0; i < count && c->stream; i++) {
         const void *body = worker_body(c->worker);
@@ -167,6 +171,10 @@ static void take_list(struct connection *c, size_t count)
 {
     uint64_t asked_ns = now_ns();
     ask_to_finish_list(c);
+    if (c->steps) {
+        write_out(c->context);
+        finish_list(c, asked_ns);
+    }
     // Asking for far more than there is costs the server work for nothing.
     size_t wanted = c->wanted < count ? c->wanted : count;
     redisAppendCommand(c->context, "BLMOVE q %s RIGHT LEFT 0.1", c->work);
@@ -174,7 +182,9 @@ static void take_list(struct connection *c, size_t count)
         redisAppendCommand(c->context, "LMOVE q %s RIGHT LEFT", c->work);
     }
     write_out(c->context);
-    finish_list(c, asked_ns);
+    if (!c->steps) {
+        finish_list(c, asked_ns);
+    }
     for (size_t i = 0; i < wanted; i++) {
         redisReply *reply = reply_of(c->context);
         if (reply->type == REDIS_REPLY_STRING) {
@@ -273,7 +283,7 @@ static void close_connection(void *connection)
 
 int main(int argc, char **argv)
 {
-    static const struct peer peer = {"redis", "list|batch|stream", prepare, open_connection, send_puts, settle,
+    static const struct peer peer = {"redis", "list|batch|stream|steps", prepare, open_connection, send_puts, settle,
                                      take,    close_connection};
     return load_main(&peer, argc, argv);
 }
