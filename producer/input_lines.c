@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "input.h"
+#include "report.h"
 #include "splitter.h"
 
 enum { READ_BYTES = 256 * 1024 };
@@ -25,6 +26,7 @@ enum input_result input_fail(struct input *input, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(input->error, sizeof(input->error), format, arguments);
     va_end(arguments);
+    cli_one_line(input->error); // it may quote what was read
     return INPUT_FAILED;
 }
 

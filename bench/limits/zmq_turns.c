@@ -106,7 +106,8 @@ static void *answer(void *argument)
                 perror("zmq_turns");
                 exit(1);
             }
-            at = (at + (off_t)turns->block_bytes) % ((off_t)FILE_BLOCKS * BLOCK_BYTES - (off_t)turns->block_bytes) / BLOCK_BYTES * BLOCK_BYTES;
+            at = (at + (off_t)turns->block_bytes) % ((off_t)FILE_BLOCKS * BLOCK_BYTES - (off_t)turns->block_bytes) / BLOCK_BYTES *
+                 BLOCK_BYTES;
         }
         for (int i = 0; i < CLIENTS; i++) {
             zmq_msg_send(&from[i], turns->router, ZMQ_SNDMORE);
@@ -183,7 +184,8 @@ int main(int argc, char **argv)
     void *context = zmq_ctx_new();
     turns.router = socket_of(context, ZMQ_ROUTER);
     size_t endpoint_len = sizeof(turns.endpoint);
-    if (zmq_bind(turns.router, "tcp://127.0.0.1:*") != 0 || zmq_getsockopt(turns.router, ZMQ_LAST_ENDPOINT, turns.endpoint, &endpoint_len) != 0) {
+    if (zmq_bind(turns.router, "tcp://127.0.0.1:*") != 0 ||
+        zmq_getsockopt(turns.router, ZMQ_LAST_ENDPOINT, turns.endpoint, &endpoint_len) != 0) {
         fprintf(stderr, "zmq_turns: %s\n", zmq_strerror(zmq_errno()));
         return 1;
     }

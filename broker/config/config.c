@@ -160,6 +160,10 @@ static enum nq_status settle_store(struct config *config, struct config_error *e
     }
     if (config->data != NULL && config->memory) {
         config->memory = memory > data;
+        if (config->memory) { // what --print-config prints is accepted again
+            free(config->data);
+            config->data = NULL;
+        }
     }
     config->data_is_default = config->data == NULL && !config->memory;
     if (!config->memory) {

@@ -25,6 +25,13 @@ static void wipe_progress(void)
     }
 }
 
+void cli_one_line(char *text)
+{
+    for (char *at = text; *at != '\0'; at++) {
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+    }
+}
+
 void cli_report(const char *format, ...)
 {
     char text[1024];
@@ -32,6 +39,7 @@ void cli_report(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    cli_one_line(text);
     pthread_mutex_lock(&lock);
     wipe_progress();
     fprintf(stderr, "%s: %s\n", program_name, text);

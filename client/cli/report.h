@@ -5,7 +5,8 @@
 
 void cli_report_name(const char *name);                                         // static storage; before threads start
 void cli_report(const char *format, ...) __attribute__((format(printf, 1, 2))); // "netqueue-producer: ..."
-int cli_close_stdout(void);                                                     // flush; 0, or 1 with a line when that fails
+void cli_one_line(char *text); // what a person may have quoted to him: control characters become "?"
+int cli_close_stdout(void);    // flush; 0, or 1 with a line when that fails
 
 // A line that is written over again, only when stderr is a terminal; cli_report wipes it first.
 void cli_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));

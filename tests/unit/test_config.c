@@ -168,6 +168,7 @@ Test(config, memory_on_the_command_line_beats_data_elsewhere)
     cr_assert_eq(LOAD(&config, &error, "--memory"), NQ_OK);
     cr_assert(config.memory);
     cr_assert_null(config.data_dir);
+    cr_assert_null(config.data, "printed, it would contradict the memory");
     config_fini(&config);
     setenv("NETQUEUE_BROKER_MEMORY", "yes", 1);
     unsetenv("NETQUEUE_BROKER_DATA");
