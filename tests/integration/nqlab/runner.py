@@ -66,6 +66,12 @@ def _run(function, lab, seconds):
         signal.alarm(0)
 
 
+def _brief(trouble):
+    """Of a traceback, the line that says what it was: the first behind the places in the code."""
+    behind = trouble[trouble.rfind('\n  File "') + 1:].splitlines()
+    return next((line for line in behind if not line.startswith(" ")), behind[0])
+
+
 def _report_failure(lab, trouble):
     for line in trouble.rstrip().splitlines():
         log("       | " + line)
@@ -85,8 +91,8 @@ def main(argv=None):
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
     log("%s --build-dir %s --seed %d%s" % (sys.argv[0], options.build_dir, seed, " --long" if options.long else ""))
-    passed = failed = 0
-    skipped = []
+    passed = 0
+    failed, skipped = [], []
     for function, seconds, long_seconds, long_only in _scenarios:
         if options.only and not any(part in function.__name__ for part in options.only):
             continue
@@ -106,7 +112,7 @@ def main(argv=None):
             log("       - " + note)
         if outcome == "FAIL":
             _report_failure(lab, trouble)
-            failed += 1
+            failed.append("%s: %s" % (function.__name__, _brief(trouble)))
         elif outcome == "skip":
             log("       skipped: " + trouble)
             skipped.append(function.__name__)
@@ -118,5 +124,7 @@ def main(argv=None):
             lab.remove()
     if skipped:
         log("skipped: " + ", ".join(skipped))
-    log("%d passed, %d failed" % (passed, failed))
+    for line in failed:
+        log("failed: " + line)
+    log("%d passed, %d failed" % (passed, len(failed)))
     return 1 if failed or not passed + len(skipped) else 0
