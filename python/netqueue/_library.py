@@ -9,7 +9,8 @@ ITEMS_PER_REQUEST_MAX = 10000
 
 
 class ClientOptions(Structure):
-    _fields_ = [("servers", POINTER(c_char_p)), ("servers_count", c_size_t), ("timeout_ms", c_uint64), ("name", c_char_p), ("workers", c_uint32)]
+    _fields_ = [("servers", POINTER(c_char_p)), ("servers_count", c_size_t), ("timeout_ms", c_uint64), ("name", c_char_p), ("workers", c_uint32),
+                ("keys", c_char_p)]
 
 
 class HeaderField(Structure):
