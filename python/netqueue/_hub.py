@@ -137,8 +137,7 @@ class Hub:
         return [inbox.popleft() for _ in range(count)]
 
     def _refuse(self, operation: Operation) -> None:
-        if _at_exit and threading.current_thread().daemon:
-            threading.Event().wait()  # the process is ending; a daemon thread that comes along now ends with it, as in any other wait
+        _end_with_the_process()
         raise error_of(CLOSED, operation.what)
 
     def start(self, operation: Operation, when_ended: Callable[[Operation], None]) -> Operation:
@@ -299,16 +298,23 @@ def find_hub(server: Optional[str]) -> Hub:
     hub = _hubs.get(name)
     if hub is not None and hub.closing is None:
         return hub
+    if _at_exit:
+        _end_with_the_process()
+        raise Closed("netqueue: the process is ending")
     with _hubs_lock:
         hub = _hubs.get(name)
         if hub is None or hub.closing is not None:
-            if _at_exit:
-                raise Closed("netqueue: the process is ending")
             hub = _hubs[name] = Hub(name)
             if len(_hubs) == 1:
                 # Runs after the children of multiprocessing have been waited for, in children of it, too.
                 multiprocessing.util.Finalize(None, _close_at_exit, exitpriority=-10)
         return hub
+
+
+def _end_with_the_process() -> None:
+    """A daemon thread that comes along while the process ends, ends with it, as in any other wait."""
+    if _at_exit and threading.current_thread().daemon:
+        threading.Event().wait()
 
 
 def resolve_server(server: Optional[str]) -> str:

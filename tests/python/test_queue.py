@@ -429,6 +429,18 @@ class Processes(unittest.TestCase):
         self.assertEqual((ended.stderr, ended.returncode), ("", 0))
         self.assertEqual(len(ended.stdout.splitlines()), 61)
 
+    def test_daemon_threads_end_silently_with_the_process(self):
+        ended = run_python("-c", """if True:
+            import netqueue, threading
+            from netqueue import _hub
+            q = netqueue.Queue(name="ending")
+            _hub._close_at_exit()  # as at the end, and only then the thread comes along
+            thread = threading.Thread(target=q.get, daemon=True)
+            thread.start()
+            thread.join(0.2)
+            print(thread.is_alive())""")
+        self.assertEqual((ended.stdout, ended.stderr), ("True\n", ""))
+
     def test_close_wakes_who_waits(self):
         ended = run_python("-c", """if True:
             import netqueue, threading
