@@ -50,7 +50,7 @@ def stat_is_equal(lab):
 @scenario
 def running_commands_are_not_disturbed(lab):
     """consumers work on items while the broker restarts: nothing is redelivered"""
-    broker = lab.broker()
+    broker = lab.broker("--session-grace", "20s")
     count = 12
     broker.produce("q", *[str(n) for n in range(count)]).expect(0)
     consumers = [broker.spawn("netqueue-consumer", "q", "-j", "2", "--", "sh", "-c", 'sleep 1; echo "$(cat)"') for _ in range(2)]
@@ -68,7 +68,7 @@ def running_commands_are_not_disturbed(lab):
 @scenario(timeout=180)
 def order_over_restarts(lab):
     """one producer and one consumer at full speed over four restarts: in order, byte for byte, nothing twice"""
-    broker = lab.broker()
+    broker = lab.broker("--session-grace", "20s")
     count = 400000 if lab.long else 60000
     text = b"".join(b"line %d\n" % i for i in range(count))
     consumer = broker.spawn("netqueue-consumer", "q")
@@ -89,7 +89,7 @@ def order_over_restarts(lab):
 @scenario
 def waiters_survive(lab):
     """a parked get, put and join are answered after the restart"""
-    broker = lab.broker()
+    broker = lab.broker("--session-grace", "20s")
     client = broker.client()
     client.declare("full", maxsize=1)
     client.put("full", "1")
@@ -169,7 +169,7 @@ def stop_while_everything_runs(lab):
     programs += [broker.spawn("netqueue-consumer", "q", stdout=open(os.devnull, "wb")) for _ in range(2)]
     broker.await_stat("q", dones=lambda n: n > 1000)
     before = time.monotonic()
-    broker.stop(20)
+    broker.stop()
     lab.note("stopped in %.2f s" % (time.monotonic() - before))
     for program in programs:
         program.kill()
@@ -181,7 +181,7 @@ def stop_while_everything_runs(lab):
 @scenario(timeout=180, long_timeout=900)
 def stop_again_and_again(lab):
     """40 graceful restarts (400 with --long) at random moments of running traffic: each stop ends, in time, with 0"""
-    broker = lab.broker()
+    broker = lab.broker("--session-grace", "10s")
     producer = broker.spawn("netqueue-producer", "q", "-n", "100000000", "--size", "20", "--rate", "12000")
     consumer = broker.spawn("netqueue-consumer", "q", stdout=open(os.devnull, "wb"))
     slowest = 0.0
@@ -189,7 +189,7 @@ def stop_again_and_again(lab):
         time.sleep(lab.random.uniform(0.05, 0.5))
         check(producer.running() and consumer.running(), "a program ended: %r %r", producer.err, consumer.err)
         before = time.monotonic()
-        broker.stop(15)
+        broker.stop()
         slowest = max(slowest, time.monotonic() - before)
         broker.start()
     lab.note("slowest stop %.2f s" % slowest)
@@ -215,7 +215,7 @@ def signals(lab):
 @scenario
 def temporary_queues_end_with_their_users(lab):
     """also when the broker was restarted in between"""
-    broker = lab.broker("--session-grace", "1s")
+    broker = lab.broker("--session-grace", "5s")
     client = broker.client()
     client.declare("tmp", temporary=True)
     client.put("tmp", "x")

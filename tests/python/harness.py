@@ -1,6 +1,8 @@
 """Runs the unittest classes of one test program against a broker of its own, with the built library."""
 import argparse
+import faulthandler
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ sys.path[:0] = [os.path.join(ROOT, "python"), os.path.join(ROOT, "tests", "integ
 from nqlab import Lab, until  # noqa: E402
 
 SKIPPED = 77
+HANGS_SECONDS = 220  # less than the TIMEOUT in CMakeLists.txt
 build_dir = None
 lab = None
 broker = None
@@ -50,9 +53,17 @@ def in_thread(function, *arguments):
 
 
 def run_python(*arguments, timeout=60, env=None, **more):
-    """Another Python with the same package, library and broker: its subprocess.CompletedProcess."""
-    environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), **(env or {}))
-    return subprocess.run([sys.executable, "-B", *map(str, arguments)], env=environment, timeout=timeout, capture_output=True, text=True, check=False, **more)
+    """Another Python with the same package, library and broker: its subprocess.CompletedProcess. One that hangs says where, with its children."""
+    environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), PYTHONFAULTHANDLER="1", **(env or {}))
+    process = subprocess.Popen([sys.executable, "-B", *map(str, arguments)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True, **more)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        out, err = process.communicate(timeout=20)
+        raise AssertionError("%s did not end within %s s; stdout: %s\nstderr: %s" % (arguments, timeout, out[-1000:], err[-8000:])) from None
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def spawn_python(*arguments, **more):
@@ -69,6 +80,7 @@ def run(module_name="__main__", prepare=None):
     parser.add_argument("-v", dest="verbosity", action="store_const", const=2, default=1)
     options = parser.parse_args()
     build_dir = os.path.abspath(options.build_dir)
+    faulthandler.dump_traceback_later(HANGS_SECONDS, file=sys.stdout)  # before ctest ends it: what it hangs in can be read
     lab = Lab(build_dir)
     if lab.sanitizer or not os.path.exists(os.path.join(build_dir, "lib", "libnetqueue.so.0")):
         print("skipped: a library built with %s cannot be loaded into python" % (lab.sanitizer or "these options"))
