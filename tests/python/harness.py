@@ -22,7 +22,7 @@ lab = None
 broker = None
 
 
-def wait_until(condition, what, timeout=20):
+def wait_until(condition, what, timeout=80):
     return until(condition, timeout, what, 0.002)
 
 
@@ -39,7 +39,7 @@ def in_thread(function, *arguments):
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
 
-    def result(timeout=20):
+    def result(timeout=80):
         thread.join(timeout)
         if not outcome:
             raise AssertionError("%r did not end within %s s" % (function, timeout))
@@ -52,7 +52,7 @@ def in_thread(function, *arguments):
     return result
 
 
-def run_python(*arguments, timeout=60, env=None, **more):
+def run_python(*arguments, timeout=100, env=None, **more):
     """Another Python with the same package, library and broker: its subprocess.CompletedProcess. One that hangs says where, with its children."""
     environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), PYTHONFAULTHANDLER="1", **(env or {}))
     process = subprocess.Popen([sys.executable, "-B", *map(str, arguments)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

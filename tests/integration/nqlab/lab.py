@@ -95,13 +95,31 @@ class Program:
             code = self.process.wait(timeout * self.lab.slow)
         except subprocess.TimeoutExpired:
             raise AssertionError("%s did not end within %.0f s; stderr: %s" % (
-                " ".join(map(str, self.args)), timeout * self.lab.slow, self.err[-1000:])) from None
+                " ".join(map(str, self.args)), timeout * self.lab.slow, self.where())) from None
         return Result(self.args, code, self.out, self.err, time.monotonic() - self.started)
 
     def kill(self):
         if self.running():
             self.process.kill()
         self.process.wait()
+
+    def where(self):
+        """What it has said, and in which system call each of its threads is."""
+        lines = ["%s (pid %d)" % (" ".join(map(str, self.args)), self.pid)] + self.err[-1000:].decode("utf-8", "replace").splitlines()
+        threads = "/proc/%d/task" % self.pid
+        for thread in os.listdir(threads) if self.running() else ():
+            facts = []
+            for fact in ("comm", "wchan", "syscall"):
+                try:
+                    with open(os.path.join(threads, thread, fact), encoding="ascii", errors="replace") as file:
+                        facts.append("%s %s" % (fact, file.read().strip()))
+                except OSError:  # it has ended, or we may not look
+                    pass
+            lines.append("  thread %s: %s" % (thread, ", ".join(facts)))
+        if self.running() and shutil.which("gdb"):
+            lines += subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex", "thread apply all bt"], stdin=subprocess.DEVNULL, timeout=30,
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode("utf-8", "replace").splitlines()
+        return "\n".join(lines)
 
     @property
     def out(self):
@@ -265,7 +283,8 @@ class Lab:
         self.programs, self.clients, self.brokers, self.notes = [], [], [], []
         self._number = 0
         self.sanitizer = self._sanitizer()
-        self.slow = {"": 1, "address": 4, "thread": 8}.get(self.sanitizer, 4)
+        self.pace = {"": 1, "address": 4, "thread": 8}.get(self.sanitizer, 4)  # how much slower than a release build
+        self.slow = 4 * self.pace  # for limits: the machine may be busy, and waiting longer costs nothing when all is well
 
     def _sanitizer(self):
         try:

@@ -1,5 +1,6 @@
 """Runs the scenarios of one test program: one report line each, the broker's log when one fails, a summary as the last line."""
 import argparse
+import faulthandler
 import random
 import signal
 import sys
@@ -46,13 +47,15 @@ def _title(function):
     return function.__name__ + (": " + function.__doc__.strip().split("\n")[0] if function.__doc__ else "")
 
 
-def _alarm(_number, _frame):
-    raise TimedOut("the scenario took too long")
-
-
 def _run(function, lab, seconds):
-    signal.signal(signal.SIGALRM, _alarm)
-    signal.alarm(int(seconds * lab.slow))
+    def alarm(_number, _frame):
+        running = [program.where() for program in lab.programs if program.running()]
+        raise TimedOut("\n".join(["the scenario took too long; what runs still:"] + running[-5:]))
+
+    signal.signal(signal.SIGALRM, alarm)
+    limit = int(seconds * lab.pace)
+    signal.alarm(limit)
+    faulthandler.dump_traceback_later(limit + 20)  # of all threads, should the alarm not get through
     try:
         function(lab)
         return "ok", None
@@ -64,6 +67,7 @@ def _run(function, lab, seconds):
         return "FAIL", traceback.format_exc()
     finally:
         signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _brief(trouble):
