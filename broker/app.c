@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -211,13 +212,30 @@ static enum nq_status serve(const struct config *config, const struct security *
     return status;
 }
 
-// LMDB reads its file through memory. Where the disk cannot give a page, or a damaged page leads out of the file, the kernel has no other
-// way to say so.
+// LMDB reads its file through memory, and believes what it says. Where the disk cannot give a page, or a damaged one leads elsewhere, the
+// kernel has no other way to tell. SIGSEGV anywhere else is a bug, and stays what it is.
+static char unreadable_line[512];
+static int unreadable_len;
+
 static void end_on_unreadable_store(int number)
 {
-    (void)number;
-    log_error("a page of the store cannot be read, or is damaged: see what `netqueue-broker check` says, and the kernel's log");
+    if (number == SIGSEGV && !store_lmdb_is_inside()) {
+        return;
+    }
+    ssize_t written = write(STDERR_FILENO, unreadable_line, (size_t)unreadable_len);
+    (void)written; // there is nowhere to say it
     _exit(nq_status_exit_code(NQ_STORAGE_FAILED));
+}
+
+static void watch_store(const char *dir)
+{
+    char text[480];
+    snprintf(
+        text, sizeof(text),
+        "a page of the store in %.300s cannot be read, or is damaged: run `netqueue-broker check` on it, and see the kernel's log",
+        dir);
+    unreadable_len = log_line(unreadable_line, (int)sizeof(unreadable_line), LOG_ERROR, text);
+    process_on_unreadable_memory(end_on_unreadable_store);
 }
 
 static enum nq_status check_backup_dir(const struct config *config, struct frontend_error *error)
@@ -249,7 +267,9 @@ int app_run(const struct config *config)
     if (!signals_block() || (signal_fd = signals_open()) < 0) {
         status = fail(&error, NQ_UNREACHABLE, "cannot receive signals");
     }
-    process_on_unreadable_memory(end_on_unreadable_store);
+    if (config->data_dir != NULL) {
+        watch_store(config->data_dir);
+    }
     if (process_raise_descriptors() < 1024) {
         log_warning("few descriptors are allowed (RLIMIT_NOFILE): few clients can connect");
     }
@@ -304,7 +324,7 @@ int app_compact(const struct config *config)
     uint64_t after;
     struct store_error error = {0};
     process_harden();
-    process_on_unreadable_memory(end_on_unreadable_store);
+    watch_store(config->action_dir);
     enum nq_status status = store_lmdb_compact(config->action_dir, &before, &after, &error);
     if (status == NQ_OK) {
         printf("%s: %" PRIu64 " bytes before, %" PRIu64 " after\n", config->action_dir, before, after);

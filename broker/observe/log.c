@@ -51,6 +51,11 @@ int log_format(char *out, int size, bool journal, enum log_level level, const ch
     return len + 1;
 }
 
+int log_line(char *out, int size, enum log_level level, const char *text)
+{
+    return log_format(out, size, to_journal, level, text);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     if (level > highest) {
@@ -62,7 +67,7 @@ void log_write(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    int len = log_format(line, (int)sizeof(line), to_journal, level, text);
+    int len = log_line(line, (int)sizeof(line), level, text);
     ssize_t written = write(STDERR_FILENO, line, (size_t)len); // one call, so that lines of threads do not mix
     (void)written;                                             // there is nowhere to say it
 }

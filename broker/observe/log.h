@@ -14,7 +14,9 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
 
-// One line as it would be written, with its newline. Returns its length, cut to fit.
+// One line as it would be written, with its newline. Returns its length, cut to fit. log_line: as log_write here would; for a signal's
+// handler, which may write what was made ready but not make it.
+int log_line(char *out, int size, enum log_level level, const char *text);
 int log_format(char *out, int size, bool journal, enum log_level level, const char *text);
 
 // For lines that a client can cause at will: lets LOG_BURST of them through in LOG_WINDOW_MS.

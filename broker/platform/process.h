@@ -3,7 +3,8 @@
 #include <stdint.h>
 
 void process_harden(void); // no new privileges, files of the owner only
-// Call this, from wherever it happened, when memory that a file is mapped to cannot be read (SIGBUS). It must not return.
+// Call this, on the thread where it happened, when memory cannot be read: a page that a file is mapped to (SIGBUS), or an address that is
+// none (SIGSEGV). When it returns, the signal does what it would have done without.
 void process_on_unreadable_memory(void (*handler)(int number));
 void process_hide_memory(void);           // no core dump, no debugger of the same user
 uint64_t process_raise_descriptors(void); // as many descriptors as allowed; how many that are

@@ -184,10 +184,12 @@ enum nq_status store_lmdb_backup(struct store *store, const char *dir, const uin
         snprintf(what, sizeof(what), "cannot create %.200s", dir);
         return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
     }
+    lmdb_enter();
     enum nq_status status = lmdb_copy(lmdb_of(store)->env, dir, error);
     if (status == NQ_OK) {
         status = set_id(dir, new_store_id, error);
     }
+    lmdb_leave();
     if (status != NQ_OK) {
         path_of(path, dir, "data.mdb");
         unlink(path);

@@ -44,7 +44,15 @@ enum record_kind lmdb_record_kind(enum lmdb_database db);
 // STORAGE_FAILED, with `error` filled, once the medium has failed: from then on the store answers nothing else.
 enum nq_status lmdb_refuse_if_failed(struct lmdb_store *self, struct store_error *error);
 
+// lmdb_guard.c
+extern const struct store_ops lmdb_ops;
+// This thread goes into LMDB, or looks at what lies in its pages, until it leaves; may be nested.
+void lmdb_enter(void);
+void lmdb_leave(void);
+
 // lmdb_open.c
+void lmdb_id(const struct store *store, uint8_t id[16]);
+void lmdb_close(struct store **store_p);
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error);
 int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
 enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error);

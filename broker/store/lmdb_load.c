@@ -29,7 +29,10 @@ static bool report_damage(struct loading *loading, const char *table, const uint
     uint64_t b;
     store_key_decode(key, &a, &b);
     snprintf(what, sizeof(what), "the record %llu.%llu of table %s", (unsigned long long)a, (unsigned long long)b, table);
-    return call(loading, loading->loader->damaged(loading->loader->context, what));
+    lmdb_leave(); // here and below: what is called is no part of the store
+    bool goes_on = call(loading, loading->loader->damaged(loading->loader->context, what));
+    lmdb_enter();
+    return goes_on;
 }
 
 static bool keep_queue(struct loading *loading, const struct queue_record *record)
@@ -93,7 +96,9 @@ static int load_table(struct loading *loading, enum lmdb_database db, const char
         bool good = key.mv_size == STORE_KEY_BYTES &&
                     record_decode(lmdb_record_kind(db), key.mv_data, value.mv_data, value.mv_size, &record);
         if (good) {
+            lmdb_leave();
             deliver(loading, db, &record);
+            lmdb_enter();
         } else {
             static const uint8_t no_key[STORE_KEY_BYTES];
             report_damage(loading, name, key.mv_size == STORE_KEY_BYTES ? key.mv_data : no_key);
@@ -114,7 +119,9 @@ static int load_meta(struct loading *loading)
         report_damage(loading, "meta", buffer);
     }
     if (rc == 0 || rc == MDB_NOTFOUND) {
+        lmdb_leave();
         call(loading, loading->loader->meta(loading->loader->context, &meta));
+        lmdb_enter();
         return 0;
     }
     return rc;
@@ -138,7 +145,9 @@ static int walk_items(struct loading *loading, uint64_t queue_id, uint64_t first
             return 0;
         }
         size_t bytes = value.mv_size < STORE_ITEM_HEADER_BYTES ? 0 : value.mv_size - STORE_ITEM_HEADER_BYTES;
+        lmdb_leave();
         call(loading, loading->loader->stored(loading->loader->context, queue_id, seq, (uint32_t)bytes));
+        lmdb_enter();
     }
     return rc == MDB_NOTFOUND ? 0 : rc;
 }

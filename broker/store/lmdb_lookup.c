@@ -3,8 +3,10 @@
 
 #include "lmdb_internal.h"
 
+// Inside LMDB until `end`: what is found lies in its pages.
 static int look_up(struct lmdb_store *self, enum lmdb_database db, MDB_val *key, MDB_txn **txn, MDB_val *value)
 {
+    lmdb_enter();
     int rc = mdb_txn_begin(self->env, NULL, MDB_RDONLY, txn);
     if (rc != 0) {
         *txn = NULL;
@@ -18,6 +20,7 @@ static void end(MDB_txn *txn)
     if (txn != NULL) {
         mdb_txn_abort(txn);
     }
+    lmdb_leave();
 }
 
 enum nq_status lmdb_journaled(struct store *store, uint64_t *number, struct store_error *error)

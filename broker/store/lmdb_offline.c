@@ -127,6 +127,7 @@ enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint6
         return NQ_STORAGE_FAILED;
     }
     *before_bytes = file_bytes(path);
+    lmdb_enter();
     status = lmdb_open_env(dir, true, true, &env, error);
     if (status == NQ_OK) {
         status = lmdb_open_databases(env, db, id, error);
@@ -135,6 +136,7 @@ enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint6
         }
         mdb_env_close(env);
     }
+    lmdb_leave();
     *after_bytes = file_bytes(path);
     close(lock_fd);
     return status;

@@ -235,12 +235,14 @@ uint64_t lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16])
     MDB_txn *txn;
     uint64_t salt;
     memcpy(&salt, id, sizeof(salt)); // a store of before there was one
+    lmdb_enter();
     if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
         if (mdb_get(txn, meta, &key, &value) == 0 && value.mv_size == sizeof(salt)) {
             memcpy(&salt, value.mv_data, sizeof(salt));
         }
         mdb_txn_abort(txn);
     }
+    lmdb_leave();
     return salt;
 }
 
@@ -278,12 +280,12 @@ enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t i
 
 // --------------------------------------------------------------------------------------------------------------- open, close
 
-static void lmdb_id(const struct store *store, uint8_t id[16])
+void lmdb_id(const struct store *store, uint8_t id[16])
 {
     memcpy(id, lmdb_of(store)->id, 16);
 }
 
-static void lmdb_close(struct store **store_p)
+void lmdb_close(struct store **store_p)
 {
     struct lmdb_store *self = lmdb_of(*store_p);
     if (self->read_cursor != NULL) {
@@ -304,19 +306,6 @@ static void lmdb_close(struct store **store_p)
     free(self);
     *store_p = NULL;
 }
-
-static const struct store_ops lmdb_ops = {
-    .name = "lmdb",
-    .commit_blocks = true,
-    .load = lmdb_load,
-    .commit = lmdb_commit,
-    .read_begin = lmdb_read_begin,
-    .read = lmdb_read,
-    .read_end = lmdb_read_end,
-    .space = lmdb_space,
-    .id = lmdb_id,
-    .close = lmdb_close,
-};
 
 static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct store_error *error)
 {
@@ -390,7 +379,9 @@ enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct 
     self->dir_fd = self->lock_fd = self->data_fd = -1;
     self->max_disk_bytes = options->max_disk_bytes;
     self->reserve_bytes = options->reserve_bytes;
+    lmdb_enter();
     enum nq_status status = open_store(self, options, error);
+    lmdb_leave();
     *out = &self->store;
     if (status != NQ_OK) { // *out becomes NULL
         lmdb_close(out);

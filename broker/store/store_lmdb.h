@@ -20,6 +20,10 @@ struct store_lmdb_options {
 //         NO_MEMORY
 enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error);
 
+// Whether the calling thread is inside LMDB. For a signal's handler: SIGSEGV means then that a page is damaged, and else that there is
+// a bug.
+bool store_lmdb_is_inside(void);
+
 // Copy an open store, as of its last commit, into a new directory from which a broker can start. The copy is another store: its id is
 // `new_store_id`. From any thread; what is freed in the store meanwhile is used again only when it has ended.
 // Errors: STORAGE_FAILED (also when the directory exists), NO_SPACE. Nothing is left then.

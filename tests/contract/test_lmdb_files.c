@@ -313,6 +313,92 @@ static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t for
     return status;
 }
 
+// What a callback of a load does is its own: a crash there is a bug.
+static bool see_outside(void *context)
+{
+    (*(int *)context)++;
+    return !store_lmdb_is_inside();
+}
+static bool see_meta(void *context, const struct meta_record *record)
+{
+    (void)record;
+    return see_outside(context);
+}
+static bool see_queue(void *context, const struct queue_record *record)
+{
+    (void)record;
+    return see_outside(context);
+}
+static bool see_session(void *context, const struct session_record *record)
+{
+    (void)record;
+    return see_outside(context);
+}
+static bool see_item(void *context, const struct item_record *record)
+{
+    (void)record;
+    return see_outside(context);
+}
+static bool see_run(void *context, const struct run_record *record)
+{
+    (void)record;
+    return see_outside(context);
+}
+static bool see_stream(void *context, const struct stream_record *record)
+{
+    (void)record;
+    return see_outside(context);
+}
+static bool see_stored(void *context, uint64_t queue_id, uint64_t seq, uint32_t item_bytes)
+{
+    (void)queue_id;
+    (void)seq;
+    (void)item_bytes;
+    return see_outside(context);
+}
+static bool see_damaged(void *context, const char *what)
+{
+    (void)what;
+    return see_outside(context);
+}
+
+Test(disk_files, whoever_has_called_the_store_is_out_of_lmdb_again)
+{
+    int seen = 0;
+    struct store_rig rig;
+    struct store_space space;
+    struct store_error error = {0};
+    const struct store_loader loader = {.context = &seen,
+                                        .meta = see_meta,
+                                        .queue = see_queue,
+                                        .session = see_session,
+                                        .item = see_item,
+                                        .run = see_run,
+                                        .stream = see_stream,
+                                        .stored = see_stored,
+                                        .damaged = see_damaged};
+    rig_start(&rig, STORE_DISK);
+    fill(&rig);
+    rig_queue(&rig, 2, 1, 1, 0);
+    rig_commit(&rig);
+    store_close(&rig.store); // with a checkpoint
+    cr_assert(!store_lmdb_is_inside());
+    cr_assert_gt(file_flip(rig.dir, "queue-2", 7, 2), 0);
+    cr_assert_eq(rig_open_dir(STORE_DISK, rig.dir, 0, &rig.store, &error), NQ_OK, "%s", error.text);
+    cr_assert(!store_lmdb_is_inside());
+    cr_assert_eq(store_load(rig.store, &loader, &error), NQ_OK, "a callback was inside: %s", error.text);
+    cr_assert_geq(seen, 8, "of each kind one: %d", seen);
+    free(rig_items(rig.store));
+    cr_assert_eq(store_space(rig.store, &space), NQ_OK);
+    rig_add(&rig, (struct change){.kind = CHANGE_QUARANTINE, .as.quarantine = {1, 5}}); // looks its item up
+    rig_put(&rig, (struct rig_put){1, 101, .count = 1, .body_len = 3});
+    rig_commit(&rig);
+    cr_assert(!store_lmdb_is_inside());
+    cr_assert_neq(rig_open_dir(STORE_DISK, "/dev/null/none", 0, &(struct store *){NULL}, &error), NQ_OK);
+    cr_assert(!store_lmdb_is_inside());
+    rig_end(&rig);
+}
+
 Test(disk_files, no_body_is_taken_for_a_group_of_the_journal)
 {
     static const uint8_t secret[8] = "secret!";

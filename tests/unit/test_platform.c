@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -88,6 +90,53 @@ Test(notify, does_nothing_where_nobody_asked)
 {
     unsetenv("NOTIFY_SOCKET");
     notify_service_manager("READY=1");
+}
+
+static volatile sig_atomic_t unreadable;
+
+static void note_unreadable(int number)
+{
+    unreadable = number;
+}
+
+static void end_well(int number)
+{
+    _exit(number == SIGSEGV ? 3 : 4);
+}
+
+static void read_from_nowhere(void)
+{
+    const volatile char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)*nowhere;
+}
+
+Test(process, is_told_that_memory_cannot_be_read, .exit_code = 3)
+{
+    process_on_unreadable_memory(end_well);
+    read_from_nowhere();
+}
+
+Test(process, ends_by_the_signal_when_nobody_makes_more_of_it)
+{
+    const int numbers[] = {SIGSEGV, SIGBUS, 0}; // raised, and 0: by reading
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            signal(SIGSEGV, SIG_DFL); // not a sanitizer's
+            signal(SIGBUS, SIG_DFL);
+            process_on_unreadable_memory(note_unreadable);
+            if (numbers[i] == 0) {
+                read_from_nowhere();
+            } else {
+                raise(numbers[i]);
+            }
+            _exit(unreadable == 0 ? 1 : 2);
+        }
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == (numbers[i] == 0 ? SIGSEGV : numbers[i]), "%d: %x", numbers[i],
+                  (unsigned)status);
+    }
 }
 
 Test(process, gives_up_privileges_and_keeps_files_to_itself)
