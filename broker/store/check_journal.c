@@ -27,9 +27,10 @@ static enum nq_status check_group(void *context, uint64_t number, const void *da
 void check_journal(struct checking *checking, const char *dir)
 {
     struct store_error error = {0};
+    uint64_t salt;
     int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum nq_status status = journal_inspect(dir_fd, lmdb_salt(checking->env, checking->db[DB_META], checking->id),
-                                            checking->journaled, check_group, checking, &error);
+    (void)lmdb_salt(checking->env, checking->db[DB_META], checking->id, &salt);
+    enum nq_status status = journal_inspect(dir_fd, salt, checking->journaled, check_group, checking, &error);
     if (status != NQ_OK) {
         checking->report->damaged++;
         fprintf(checking->findings, "%s\n", error.text);

@@ -145,7 +145,7 @@ enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *erro
     return lmdb_fail(error, lmdb_status(rc), what, rc);
 }
 
-static int write_id(MDB_env *env, const uint8_t id[16])
+static int write_text(MDB_env *env, const char *name, const void *data, size_t len)
 {
     MDB_txn *txn;
     MDB_dbi meta;
@@ -154,12 +154,20 @@ static int write_id(MDB_env *env, const uint8_t id[16])
         return rc;
     }
     rc = mdb_dbi_open(txn, lmdb_names[DB_META], 0, &meta);
-    rc = rc == 0 ? put_text(txn, meta, "id", id, 16) : rc;
+    rc = rc == 0 ? put_text(txn, meta, name, data, len) : rc;
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
     }
     return mdb_txn_commit(txn);
+}
+
+enum nq_status lmdb_set_salt(struct store *store, const uint8_t salt[8], struct store_error *error)
+{
+    lmdb_enter();
+    int rc = write_text(lmdb_of(store)->env, "salt", salt, 8);
+    lmdb_leave();
+    return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot write to the store", rc);
 }
 
 // A copy that lives on beside its original must not be taken for it: the tokens and streams of its clients are the other's.
@@ -170,7 +178,7 @@ static enum nq_status set_id(const char *dir, const uint8_t id[16], struct store
     path_of(path, dir, "data.mdb");
     int rc = open_file(path, &env);
     if (rc == 0) {
-        rc = write_id(env, id);
+        rc = write_text(env, "id", id, 16);
         mdb_env_close(env);
     }
     return rc == 0 ? NQ_OK : lmdb_fail(error, lmdb_status(rc), path, rc);

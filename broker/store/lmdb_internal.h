@@ -57,13 +57,14 @@ enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env
 int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
 enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error);
 enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
-// What marks the groups of this store's journal.
-uint64_t lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16]);
+// What marks the groups of this store's journal. False: it has none of its own, and its id stands for it.
+bool lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16], uint64_t *salt);
 extern const char *const lmdb_names[DB_COUNT];
 
 // lmdb_create.c: a data.mdb appears whole or not at all
 int lmdb_sync_dir(const char *dir); // 0 or an errno
 enum nq_status lmdb_create(const char *dir, const uint8_t id[16], const uint8_t *salt, struct store_error *error);
+enum nq_status lmdb_set_salt(struct store *store, const uint8_t salt[8], struct store_error *error);
 enum nq_status lmdb_copy(MDB_env *env, const char *dir,
                          struct store_error *error); // without free pages; replaces one that is there
 

@@ -228,22 +228,23 @@ static enum nq_status check_format(MDB_txn *txn, MDB_dbi meta, uint8_t id[16], s
     return NQ_OK;
 }
 
-uint64_t lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16])
+bool lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16], uint64_t *salt)
 {
     MDB_val key = text_key("salt");
     MDB_val value;
     MDB_txn *txn;
-    uint64_t salt;
-    memcpy(&salt, id, sizeof(salt)); // a store of before there was one
+    bool own = false;
+    memcpy(salt, id, sizeof(*salt)); // a store of before there was one
     lmdb_enter();
     if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
-        if (mdb_get(txn, meta, &key, &value) == 0 && value.mv_size == sizeof(salt)) {
-            memcpy(&salt, value.mv_data, sizeof(salt));
+        if (mdb_get(txn, meta, &key, &value) == 0 && value.mv_size == sizeof(*salt)) {
+            memcpy(salt, value.mv_data, sizeof(*salt));
+            own = true;
         }
         mdb_txn_abort(txn);
     }
     lmdb_leave();
-    return salt;
+    return own;
 }
 
 static enum nq_status open_table(MDB_txn *txn, enum lmdb_database db, MDB_dbi *out, struct store_error *error)

@@ -129,16 +129,18 @@ static uint64_t journal_file_bytes(struct disk_store *self)
     return bytes / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
 }
 
-static enum nq_status open_journal(struct disk_store *self, bool sync, struct store_error *error)
+// `own_salt` [out]: whether the store has one.
+static enum nq_status open_journal(struct disk_store *self, bool sync, bool *own_salt, struct store_error *error)
 {
     uint8_t id[16];
     uint64_t applied;
+    uint64_t salt;
     struct lmdb_store *lmdb = lmdb_of(self->lmdb);
     store_id(self->lmdb, id);
+    *own_salt = lmdb_salt(lmdb->env, lmdb->db[DB_META], id, &salt);
     enum nq_status status = lmdb_journaled(self->lmdb, &applied, error);
     if (status == NQ_OK) {
-        status = journal_open(lmdb->dir_fd, journal_file_bytes(self), sync, lmdb_salt(lmdb->env, lmdb->db[DB_META], id), applied,
-                              replay, self, &self->journal, error);
+        status = journal_open(lmdb->dir_fd, journal_file_bytes(self), sync, salt, applied, replay, self, &self->journal, error);
     }
     if (status == NQ_OK && journal_last(self->journal) > applied) {
         status = disk_write_overlay(self->lmdb, self->active, journal_last(self->journal), error);
@@ -146,6 +148,24 @@ static enum nq_status open_journal(struct disk_store *self, bool sync, struct st
         self->active = overlay_create();
     }
     return status == NQ_OK && self->active == NULL ? disk_fail(error, NQ_NO_MEMORY, "out of memory") : status;
+}
+
+// A store of before there was a salt gets one when all groups of its journal are applied: those are strangers to it from then on. On a
+// full disk it has to wait.
+static enum nq_status open_salted_journal(struct disk_store *self, const struct store_lmdb_options *options,
+                                          struct store_error *error)
+{
+    bool own_salt = false;
+    enum nq_status status = open_journal(self, options->sync, &own_salt, error);
+    if (status != NQ_OK || own_salt || options->new_salt == NULL) {
+        return status;
+    }
+    status = lmdb_set_salt(self->lmdb, options->new_salt, error);
+    if (status != NQ_OK) {
+        return status == NQ_NO_SPACE ? NQ_OK : status;
+    }
+    journal_close(&self->journal);
+    return open_journal(self, options->sync, &own_salt, error);
 }
 
 static enum nq_status open_all(struct disk_store *self, const struct store_lmdb_options *options, struct store_error *error)
@@ -157,7 +177,7 @@ static enum nq_status open_all(struct disk_store *self, const struct store_lmdb_
     }
     enum nq_status status = store_lmdb_open(options, &self->lmdb, error);
     if (status == NQ_OK) {
-        status = open_journal(self, options->sync, error);
+        status = open_salted_journal(self, options, error);
     }
     if (status == NQ_OK) {
         self->has_thread = pthread_create(&self->thread, NULL, disk_thread, self) == 0;

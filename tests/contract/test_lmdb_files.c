@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "changes_codec.h"
 #include "crc32c.h"
@@ -282,8 +284,8 @@ static void forge_groups(uint8_t *body, size_t len, size_t in_front, const uint8
     }
 }
 
-// Whether a store starts after a client has put such a body.
-static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t forged[8])
+// Whether a store starts after a client has put such a body. `later`: the salt that it is opened with from then on.
+static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t *later, const uint8_t forged[8])
 {
     static uint8_t bytes[300000];
     char parent[128];
@@ -293,7 +295,7 @@ static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t for
     enum nq_status status = NQ_OK;
     rig_make_parent(parent, sizeof(parent));
     snprintf(dir, sizeof(dir), "%s/store", parent);
-    const struct store_lmdb_options options = {
+    struct store_lmdb_options options = {
         .dir = dir, .sync = true, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = salt};
     const struct change put = {.kind = CHANGE_PUT, .as.put = {.queue_id = 1, .first_seq = 1, .count = 1, .bodies = &body}};
     forge_groups(bytes, sizeof(bytes), bytes_in_front(&put, &body), forged);
@@ -307,6 +309,7 @@ static enum nq_status start_after_forgery(const uint8_t *salt, const uint8_t for
             rig_commit(&rig);
         }
         store_close(&rig.store);
+        options.new_salt = later;
     }
     changes_destroy(&rig.changes);
     rig_remove_tree(parent);
@@ -403,7 +406,55 @@ Test(disk_files, no_body_is_taken_for_a_group_of_the_journal)
 {
     static const uint8_t secret[8] = "secret!";
     static const uint8_t of_the_id[8] = {'0', '1', '2', '3', '4', '5', '6', '7'};
-    cr_assert_eq(start_after_forgery(secret, of_the_id), NQ_OK, "clients know the id");
-    cr_assert_eq(start_after_forgery(secret, secret), NQ_DAMAGED, "the forgery is a good one");
-    cr_assert_eq(start_after_forgery(NULL, of_the_id), NQ_DAMAGED, "a store of before there was a salt");
+    cr_assert_eq(start_after_forgery(secret, secret, of_the_id), NQ_OK, "clients know the id");
+    cr_assert_eq(start_after_forgery(secret, secret, secret), NQ_DAMAGED, "the forgery is a good one");
+    cr_assert_eq(start_after_forgery(secret, of_the_id, secret), NQ_DAMAGED, "a salt that is there stays");
+    cr_assert_eq(start_after_forgery(NULL, NULL, of_the_id), NQ_DAMAGED, "a store of before there was a salt");
+    cr_assert_eq(start_after_forgery(NULL, secret, of_the_id), NQ_OK, "it gets one");
+}
+
+// Commits in a process that ends without closing the store: they are in the journal only.
+static void commit_and_die(const struct store_lmdb_options *options, uint64_t seq)
+{
+    int status;
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
+        if (store_disk_open(options, &rig.store, NULL) != NQ_OK) {
+            _exit(1);
+        }
+        rig_queue(&rig, 1, seq + 1, 1, seq);
+        rig_put(&rig, (struct rig_put){1, seq, .count = 1, .body_len = 300});
+        rig_commit(&rig);
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+}
+
+Test(disk_files, a_store_that_gets_its_salt_late_loses_no_group_of_its_journal)
+{
+    char parent[128];
+    char dir[160];
+    struct store *store;
+    struct store_error error = {0};
+    rig_make_parent(parent, sizeof(parent));
+    snprintf(dir, sizeof(dir), "%s/store", parent);
+    struct store_lmdb_options options = {.dir = dir, .sync = true, .new_store_id = (const uint8_t *)"0123456789abcdef"};
+    commit_and_die(&options, 1);
+    options.new_salt = (const uint8_t *)"secret!";
+    for (uint64_t seq = 2; seq <= 4; seq++) {
+        commit_and_die(&options, seq);
+    }
+    cr_assert_eq(store_disk_open(&options, &store, &error), NQ_OK, "%s", error.text);
+    char *items = rig_items(store);
+    for (uint64_t seq = 1; seq <= 4; seq++) {
+        char start[16];
+        snprintf(start, sizeof(start), "1:%d ", (int)seq);
+        cr_assert_not_null(strstr(items, start), "item %d: %s", (int)seq, items);
+    }
+    free(items);
+    store_close(&store);
+    rig_remove_tree(parent);
 }
