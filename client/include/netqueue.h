@@ -297,7 +297,9 @@ NQ_EXPORT void nq_semaphore_close(struct nq_semaphore **semaphore_p);
 //
 // nq_producer_put returns as soon as the item is in a bounded window of unconfirmed ones, and blocks while that is full; what waits
 // is gathered into the next request. The first failure is kept: every later call returns it, and nothing more is sent, so the items
-// before `failed_index` are stored and none from it on is.
+// before `failed_index` are stored and none from it on is. That is final when nq_producer_confirmed equals `failed_index`. Requests are
+// on their way several at a time and a later one may be answered first, so before that, in a put or after a flush whose time was over,
+// an earlier item may still turn out to be the first one that failed; and what is behind it may become `outcome_unknown`.
 
 struct nq_producer_options {
     size_t window_items;  // unconfirmed at most; 0: 10,000
@@ -322,7 +324,8 @@ NQ_EXPORT enum nq_status nq_producer_open(struct nq_client *client, const char *
 // The body is copied. NQ_TOO_LARGE and NQ_INTERRUPTED concern this item only: it was not taken, the handle goes on.
 // What is gathered leaves when an answer comes in, so a program that pauses between puts calls nq_producer_flush or _work then.
 NQ_EXPORT enum nq_status nq_producer_put(struct nq_producer *producer, const struct nq_body *body);
-// Return when all that was put is stored, or at the first failure, or NQ_TIMED_OUT after wait_ms (it goes on being sent).
+// Return when all that was put is stored, or, after a failure, when the rest of what was on its way has been answered. When wait_ms is
+// over first: that failure, which may not be final then, else NQ_TIMED_OUT (it goes on being sent).
 NQ_EXPORT enum nq_status nq_producer_flush(struct nq_producer *producer, uint64_t wait_ms);
 NQ_EXPORT uint64_t nq_producer_confirmed(const struct nq_producer *producer); // items known to be stored
 NQ_EXPORT const struct nq_producer_failure *nq_producer_failure(const struct nq_producer *producer);
