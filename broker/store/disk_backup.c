@@ -48,7 +48,7 @@ static enum nq_status install(const char *parent, const char *from, const char *
         return NQ_OK;
     }
     remove_remains(to);
-    return fail(error, NQ_STORAGE_FAILED, "cannot write", to, rc);
+    return fail(error, lmdb_status(rc), "cannot write", to, rc);
 }
 
 static uint64_t size_of(const char *dir)

@@ -189,8 +189,9 @@ enum nq_status store_lmdb_backup(struct store *store, const char *dir, const uin
     char what[256];
     char path[PATH_BYTES];
     if (mkdir(dir, 0700) != 0) {
+        int rc = errno;
         snprintf(what, sizeof(what), "cannot create %.200s", dir);
-        return lmdb_fail(error, NQ_STORAGE_FAILED, what, errno);
+        return lmdb_fail(error, lmdb_status(rc), what, rc);
     }
     lmdb_enter();
     enum nq_status status = lmdb_copy(lmdb_of(store)->env, dir, error);
