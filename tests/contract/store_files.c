@@ -242,3 +242,88 @@ size_t file_count_table(const char *dir, const char *table)
     end(env, txn);
     return stat.ms_entries;
 }
+
+// ------------------------------------------------------------------------------------------------------- LMDB's heads, its free list
+
+// Where LMDB 0.9 keeps what in a head, counted from its page (struct MDB_meta behind a page header).
+enum { FREE_ROOT_OFFSET = 80, MAIN_ROOT_OFFSET = 128, LAST_PAGE_OFFSET = 136, COMMIT_OFFSET = 144, NUMBER_BYTES = 8 };
+
+static uint64_t number_at(const struct whole *file, size_t at)
+{
+    uint64_t number;
+    cr_assert_leq(at + NUMBER_BYTES, file->len);
+    memcpy(&number, file->bytes + at, NUMBER_BYTES);
+    return number;
+}
+
+static void set_number(struct whole *file, size_t at, uint64_t number)
+{
+    cr_assert_leq(at + NUMBER_BYTES, file->len);
+    memcpy(file->bytes + at, &number, NUMBER_BYTES);
+}
+
+static size_t newer_head(const struct whole *file)
+{
+    return number_at(file, COMMIT_OFFSET) > number_at(file, PAGE_BYTES + COMMIT_OFFSET) ? 0 : PAGE_BYTES;
+}
+
+uint64_t file_set_free_page(const char *dir, size_t index, uint64_t value)
+{
+    enum { POINTERS_OFFSET = 16, NODE_BYTES = 8, KEY_BYTES = 8 };
+    struct whole file = read_whole(dir);
+    size_t page = (size_t)number_at(&file, newer_head(&file) + FREE_ROOT_OFFSET) * PAGE_BYTES;
+    uint16_t node;
+    cr_assert_lt(page, file.len, "nothing is free");
+    memcpy(&node, file.bytes + page + POINTERS_OFFSET, sizeof(node));
+    size_t at = page + node + NODE_BYTES + KEY_BYTES + index * NUMBER_BYTES;
+    uint64_t was = number_at(&file, at);
+    set_number(&file, at, value);
+    write_whole(&file);
+    return was;
+}
+
+uint64_t file_root_page(const char *dir)
+{
+    struct whole file = read_whole(dir);
+    uint64_t root = number_at(&file, newer_head(&file) + MAIN_ROOT_OFFSET);
+    free(file.bytes);
+    return root;
+}
+
+void file_grow_last_page(const char *dir)
+{
+    struct whole file = read_whole(dir);
+    for (size_t head = 0; head <= PAGE_BYTES; head += PAGE_BYTES) {
+        set_number(&file, head + LAST_PAGE_OFFSET, number_at(&file, head + LAST_PAGE_OFFSET) + 1);
+    }
+    size_t len = file.len;
+    write_whole(&file);
+    file_truncate(dir, (off_t)(len + PAGE_BYTES));
+}
+
+void file_raise_older_head(const char *dir)
+{
+    struct whole file = read_whole(dir);
+    size_t newer = newer_head(&file);
+    set_number(&file, PAGE_BYTES - newer + COMMIT_OFFSET, number_at(&file, newer + COMMIT_OFFSET) + 3);
+    write_whole(&file);
+}
+
+void file_flip_meta(const char *dir, uint64_t key_number)
+{
+    MDB_dbi db;
+    uint8_t bytes[STORE_KEY_BYTES];
+    uint8_t copy[STORE_RECORD_BYTES_MAX];
+    MDB_env *env = open_env(dir);
+    MDB_txn *txn = begin(env, "meta", 0, &db);
+    store_key_encode(key_number, 0, bytes);
+    MDB_val key = {sizeof(bytes), bytes};
+    MDB_val value;
+    cr_assert_eq(mdb_get(txn, db, &key, &value), 0);
+    cr_assert_leq(value.mv_size, sizeof(copy));
+    memcpy(copy, value.mv_data, value.mv_size);
+    copy[value.mv_size - 1] ^= 1;
+    value.mv_data = copy;
+    cr_assert_eq(mdb_put(txn, db, &key, &value, 0), 0);
+    end(env, txn);
+}

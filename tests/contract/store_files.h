@@ -21,3 +21,10 @@ void file_remove_item(const char *dir, uint64_t queue_id, uint64_t seq); // behi
 size_t file_count_table(const char *dir, const char *table);
 // Overwrite every page that holds the marker, but for the first two, which are LMDB.s own; how many pages.
 size_t file_break_pages(const char *dir, const char *marker, size_t len);
+
+// LMDB's own list of free pages, as of the last commit: entry `index` of its first part (0: the count) becomes `value`. What it was.
+uint64_t file_set_free_page(const char *dir, size_t index, uint64_t value);
+uint64_t file_root_page(const char *dir);           // a page that is in use
+void file_grow_last_page(const char *dir);          // LMDB's two heads speak of a page more than there is anything on
+void file_raise_older_head(const char *dir);        // its commit's number passes that of the newer one by three
+void file_flip_meta(const char *dir, uint64_t key); // a bit of the record (key, 0) of the table meta
