@@ -95,6 +95,36 @@ Test(disk_backup, holds_all_that_was_answered_and_nothing_later)
     rig_end(&backups.rig);
 }
 
+// The checkpoint that it needs goes on while another thread reads: that one's view stays as it was.
+Test(disk_backup, a_read_that_is_open_meanwhile_sees_no_difference)
+{
+    enum { ITEMS = 200 };
+    static struct store_item items[ITEMS];
+    struct backups backups;
+    struct store_error error;
+    struct store_item item;
+    start(&backups);
+    for (int i = 0; i < ITEMS; i++) {
+        put(&backups);
+    }
+    cr_assert_eq(store_read_begin(backups.rig.store, NULL), NQ_OK);
+    for (uint64_t i = 0; i < ITEMS; i++) {
+        cr_assert_eq(store_read(backups.rig.store, 1, i + 1, &items[i]), NQ_OK);
+    }
+    cr_assert_eq(backup(&backups, &error), NQ_OK, "%s", error.text);
+    put(&backups);
+    backups.order.name = "tuesday"; // and a second checkpoint
+    cr_assert_eq(backup(&backups, &error), NQ_OK, "%s", error.text);
+    for (uint64_t i = 0; i < ITEMS; i++) {
+        cr_assert(rig_is_filled(items[i].body, 1, i + 1, 'b'), "%lu", i + 1);
+        cr_assert_eq(store_read(backups.rig.store, 1, i + 1, &item), NQ_OK, "%lu", i + 1);
+        cr_assert_eq(store_read_next(backups.rig.store, 1, i + 1, UINT64_MAX, &item), NQ_OK);
+        cr_assert_eq(item.seq, i + 1);
+    }
+    store_read_end(backups.rig.store);
+    rig_end(&backups.rig);
+}
+
 Test(disk_backup, what_is_there_already_is_not_touched)
 {
     struct backups backups;

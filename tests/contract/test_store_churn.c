@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "churn_load.h"
+#include "store_files.h"
 #include "store_rig.h"
 
 enum { QUEUES = 5, SETTLED_SWINGS = 3, SWINGS = 10, MEBI = 1 << 20 };
@@ -13,7 +14,7 @@ enum { QUEUES = 5, SETTLED_SWINGS = 3, SWINGS = 10, MEBI = 1 << 20 };
 static const struct churn_config config = {
     .seed = 7, .queues = QUEUES, .low_items = 500, .high_items = 20000, .bytes_max = 200000, .group_items_max = 2000};
 
-static uint64_t file_bytes(const struct store_rig *rig)
+static uint64_t allocated_bytes(const struct store_rig *rig)
 {
     char path[256];
     struct stat file;
@@ -57,16 +58,18 @@ Test(store_churn, file_stops_growing_and_items_stay_as_they_were)
         read_head(&rig, churn, group % QUEUES + 1, 20);
         churn_counts(churn, &counts);
         if (counts.swings == SETTLED_SWINGS) {
-            settled_bytes = file_bytes(&rig);
+            settled_bytes = allocated_bytes(&rig);
         }
     }
     cr_expect_gt(counts.puts, 10 * config.high_items, "it put too little to tell");
-    cr_expect_lt(file_bytes(&rig), settled_bytes + settled_bytes / 4 + 8 * MEBI, "it grew from %" PRIu64 " to %" PRIu64 " bytes",
-                 settled_bytes, file_bytes(&rig));
+    cr_expect_lt(allocated_bytes(&rig), settled_bytes + settled_bytes / 4 + 8 * MEBI,
+                 "it grew from %" PRIu64 " to %" PRIu64 " bytes", settled_bytes, allocated_bytes(&rig));
     rig_reopen(&rig);
     for (uint64_t queue_id = 1; queue_id <= QUEUES; queue_id++) {
         read_head(&rig, churn, queue_id, UINT64_MAX);
     }
+    store_close(&rig.store);
+    cr_expect_eq(file_count_table(rig.dir, "items"), counts.backlog_items, "what is finished is not stored");
     rig_end(&rig);
     churn_destroy(&churn);
 }

@@ -517,7 +517,7 @@ STORE_TEST(views_of_several_items_stay_valid_until_read_end)
     rig_remove(rig, 1, 2, ITEMS);
     add_move(rig, 1, 1, 2, 1, 3, false);
     rig_commit(rig);
-    rig_put(rig, (struct rig_put){1, 2 * ITEMS + 1, .count = ITEMS, .body_len = 700});
+    rig_put(rig, (struct rig_put){1, 2 * ITEMS + 1, .count = ITEMS, .body_len = 900, .headers_len = 9}); // they would fit
     rig_commit(rig);
     for (uint64_t i = 0; i < ITEMS; i++) {
         cr_assert(items[i].body.len == 900 && rig_is_filled(items[i].body, 1, i + 1, 'b'));
