@@ -11,7 +11,7 @@ import time
 
 sys.dont_write_bytecode = True
 from nqlab import Skip, check, check_equal, main, scenario, until
-from nqlab.history import Getter, History, Putter
+from nqlab.history import Getter, History, Putter, settle
 
 STORAGE = 73
 
@@ -22,23 +22,6 @@ def workers_of(history, broker, lab, putters=2, getters=2):
     for worker in workers:
         worker.start()
     return workers
-
-
-def settle(history, broker, workers, lab):
-    """The broker is well again: all that was answered must come out, once."""
-    accepted = len(history.accepted)
-    until(lambda: len(history.accepted) > accepted, 30 * lab.slow, "puts go on after the start")
-    history.stop_putting.set()
-    for worker in workers:
-        if isinstance(worker, Putter):
-            worker.join(60)
-    broker.await_stat("q", 60, unfinished=0)
-    history.stop_getting.set()
-    for worker in workers:
-        worker.join(60)
-    check_equal(history.wrong, [], "broken promises")
-    lost = history.accepted - history.done
-    check(not lost, "%d accepted items were never done, such as %s", len(lost), sorted(lost)[:5])
 
 
 def faults(lab, broker, kind, at, error, sticky=False):

@@ -4,8 +4,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import check, check_equal, main, scenario, until
-from nqlab.history import Getter, History, Putter
+from nqlab import check, check_equal, main, scenario
+from nqlab.history import Getter, History, Putter, settle
 
 
 def kill_and_start(broker, lab, still_well):
@@ -29,23 +29,10 @@ def clients_with_a_history(lab):
     for worker in workers:
         worker.start()
     kills = 200 if lab.long else 20
-    slowest = max(kill_and_start(broker, lab, lambda: check_equal(history.wrong, [], "history")) for _ in range(kills))
-    accepted = len(history.accepted)
-    until(lambda: len(history.accepted) > accepted, 20 * lab.slow, "puts go on after the last kill")
-    history.stop_putting.set()
-    for worker in workers[:3]:
-        worker.join(90)
-    broker.await_stat("q", 60, unfinished=0)
-    history.stop_getting.set()
-    for worker in workers[3:]:
-        worker.join(90)
-    check(not any(worker.is_alive() for worker in workers), "a worker hangs")
-    check_equal(history.wrong, [], "broken promises")
-    lost = history.accepted - history.done
-    check(not lost, "%d accepted items were never done, such as %s", len(lost), sorted(lost)[:5])
-    again = sum(1 for count in history.delivered.values() if count > 1)
+    slowest = max(kill_and_start(broker, lab, history.check_promises) for _ in range(kills))
+    settle(history, broker, workers, lab)
     lab.note("%d kills, %d puts answered, %d delivered more than once, %d leases lost, %d reconnects, slowest start %.2f s" % (
-        kills, len(history.accepted), again, history.lost_leases, history.reconnects, slowest))
+        kills, len(history.accepted), history.again(), history.lost_leases, history.reconnects, slowest))
 
 
 @scenario(timeout=240, long_timeout=1800)

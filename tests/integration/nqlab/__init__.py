@@ -4,6 +4,8 @@ lab.py     starts, stops, kills and questions the programs
 client.py  a client of the protocol, written from proto/PROTOCOL.md and proto/netqueue.proto alone
 runner.py  runs the scenarios of one test program and prints its report
 history.py workers that remember what they were promised, for the crash tests
+crew.py    the same as processes, which a test can kill and stop
+lines.py   rounds of netqueue-producer, consumers, and what was printed
 proxy.py   a TCP proxy that cuts, stalls, swallows and records
 keys.py    a broker with keys, and clients that hold some
 """

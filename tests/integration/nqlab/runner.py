@@ -91,6 +91,8 @@ def main(argv=None):
     parser.add_argument("--long", action="store_true", help="the long form")
     parser.add_argument("--seed", type=int, default=None, help="for what is random; printed")
     parser.add_argument("--only", action="append", help="only scenarios whose name contains this")
+    parser.add_argument("--minutes", type=float, help="how long a soak takes")
+    parser.add_argument("--rate", type=int, help="how many items a second a soak puts into each broker")
     parser.add_argument("--keep", action="store_true", help="keep the directories of failed scenarios")
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
@@ -103,6 +105,7 @@ def main(argv=None):
         if long_only and not options.long:
             continue
         lab = Lab(options.build_dir, options.long, seed)
+        lab.minutes, lab.rate = options.minutes, options.rate
         before = time.monotonic()
         outcome, trouble = _run(function, lab, long_seconds if options.long else seconds)
         took = time.monotonic() - before
