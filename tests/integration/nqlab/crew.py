@@ -1,6 +1,6 @@
 """Workers of history.py as processes of their own, which a test can kill and stop. What they note arrives in its history as lines.
 
-As a program, it is such a worker:  crew.py KIND NAME ENDPOINT QUEUE SEED RATE FILLER
+As a program, it is such a worker:  crew.py KIND NAME ENDPOINT QUEUE SEED RATE HOLD FILLER
 """
 import base64
 import json
@@ -53,16 +53,16 @@ class Told:
 class Hand:
     """A worker process, as the test sees it. Killed in the middle of a line: that line is not counted."""
 
-    def __init__(self, lab, history, kind, endpoint, queue, rate=0):
+    def __init__(self, lab, history, kind, endpoint, queue, rate=0, hold=0.05, prefix=()):
         self.kind, self.history, self.puts = kind, history, KINDS[kind].puts
         self.name = "%s%d" % (kind, lab.next_number())
+        self.expected = self.asked = False  # its end is our doing; it was asked to end
         reading, writing = os.pipe()
-        args = [sys.executable, "-B", os.path.abspath(__file__), kind, self.name, endpoint, queue, lab.random.randrange(2 ** 31), rate, history.filler]
+        args = [*prefix, sys.executable, "-B", os.path.abspath(__file__), kind, self.name, endpoint, queue, lab.random.randrange(2 ** 31), rate, hold, history.filler]
         with open(writing, "wb") as out:
             self.program = Program(lab, [str(arg) for arg in args], stdout=out, env={"TMPDIR": lab.dir})  # what it leaves when killed goes with the lab
         self.reader = threading.Thread(target=self._read, args=(reading,), daemon=True)
         self.reader.start()
-        self.expected = False  # its end is our doing
 
     def _read(self, reading):
         with open(reading, "rb") as lines:
@@ -70,7 +70,8 @@ class Hand:
                 if line.endswith(b"\n"):
                     name, *values = json.loads(line, object_hook=_from_text)
                     getattr(self.history, "note_" + name)(*values)
-        if self.program.process.wait() != 0 and not self.expected:
+        code = self.program.process.wait()
+        if code != 0 and not self.expected and not (code == -signal.SIGTERM and self.asked):  # asked before it had heard of signals
             self.history.note_wrong("%s ended with %s: %s" % (self.name, self.program.process.returncode, self.program.err[-500:]))
 
     def kill(self):
@@ -80,6 +81,7 @@ class Hand:
 
     def stop(self):
         """It finishes what it is at. Follow with join()."""
+        self.asked = True
         self.program.signal(signal.SIGTERM)
 
     def join(self, timeout):
@@ -96,10 +98,10 @@ class Hand:
         self.program.signal(signal.SIGCONT)
 
 
-def main(kind, name, endpoint, queue, seed, rate, filler):
+def main(kind, name, endpoint, queue, seed, rate, hold, filler):
     told = Told(int(filler))
     signal.signal(signal.SIGTERM, lambda *_: told.stop_putting.set())
-    worker = KINDS[kind](told, endpoint, queue, int(seed), rate=float(rate), hold=0.05)
+    worker = KINDS[kind](told, endpoint, queue, int(seed), rate=float(rate), hold=float(hold))
     worker.name = name
     worker.run()
     return 0

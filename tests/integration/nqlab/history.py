@@ -7,7 +7,7 @@ import random
 import threading
 import time
 
-from .client import Client, Status, items_of, token_statuses
+from .client import Client, NoAnswer, Status, items_of, token_statuses
 from .lab import until
 from .runner import check, check_equal
 
@@ -118,8 +118,9 @@ class History:
         check(not lost, "%d accepted items were never done, such as %s", len(lost), sorted(lost)[:5])
 
 
-def settle(history, broker, workers, lab, queue="q"):
-    """The faults are over: puts go on, the queue is drained, the workers end, and all that was promised is kept."""
+def settle(history, broker, workers, lab, queue="q", drained=None):
+    """The faults are over: puts go on, the queue is drained, the workers end, and all that was promised is kept.
+    `drained` waits until the queue is finished where it cannot be asked from here."""
     accepted = len(history.accepted)
     until(lambda: len(history.accepted) > accepted or history.wrong, 30 * lab.slow, "puts go on after the faults")
     history.check_promises()
@@ -127,7 +128,10 @@ def settle(history, broker, workers, lab, queue="q"):
     for worker in workers:
         if worker.puts:
             worker.join(90)
-    broker.await_stat(queue, 90, unfinished=0)
+    if drained is None:
+        broker.await_stat(queue, 90, unfinished=0)
+    else:
+        check(drained(), "the queue is not drained")
     history.stop_getting.set()
     for worker in workers:
         worker.join(90)
@@ -144,7 +148,20 @@ class Worker(threading.Thread):
         self.history, self.queue, self.patience = history, queue, patience
         self.random = random.Random(seed)
         self.pause, self.hold = 1 / rate if rate else 0, hold
-        self.client = Client(endpoint, timeout=patience, riding=True)
+        self.client = Client(endpoint, timeout=patience, riding=True, hello=False)
+        self._say_hello(time.monotonic() + patience)
+
+    def _say_hello(self, deadline):
+        """Also when that is just the moment of a fault."""
+        while True:
+            try:
+                self.client.hello(timeout=3)
+                return
+            except NoAnswer:
+                if time.monotonic() > deadline:
+                    raise
+                self.client.pending.clear()
+                self.client.connect()
 
     def run(self):
         try:

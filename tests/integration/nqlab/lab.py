@@ -155,6 +155,7 @@ class Broker:
         self.endpoint = None
         self.program = None
         self.starts = 0
+        self.start_env = None  # for each start that names no other
         self.log_paths = []
 
     def command(self, *flags):
@@ -166,7 +167,7 @@ class Broker:
         """Start and wait until it serves or has ended. True: it serves."""
         if os.path.exists(self.endpoint_file):
             os.unlink(self.endpoint_file)
-        self.program = Program(self.lab, self.command(*flags), env=env)
+        self.program = Program(self.lab, self.command(*flags), env=env or self.start_env)
         self.log_paths += [self.program.out_path, self.program.err_path]
         self.starts += 1
         until(lambda: self._served() or not self.program.running(), timeout * self.lab.slow, lambda: "broker serves; its log:\n" + self.log_tail())
