@@ -302,7 +302,7 @@ uint64_t nq_start_join(struct nq_client *client, const char *queue, uint64_t wai
 
 enum nq_status nq_cancel(struct nq_client *client, uint64_t request_id)
 {
-    struct request *request = tracker_find(&client->tracker, request_id);
+    struct request *request = tracker_find_started(&client->tracker, request_id);
     if (request == NULL || request->ended != request_ended) {
         return client_fail(client, NQ_BAD_REQUEST, "cancel: no such request");
     }
@@ -310,7 +310,7 @@ enum nq_status nq_cancel(struct nq_client *client, uint64_t request_id)
         struct outcome outcome = {.status = NQ_CANCELLED, .now_ms = client->now_ms};
         tracker_end(&client->tracker, request, &outcome);
     } else {
-        struct request *cancel = cancel_request(request_id);
+        struct request *cancel = cancel_request(request->wire.id);
         request->cancelled = true;
         if (cancel == NULL) {
             return client_fail(client, NQ_NO_MEMORY, "cancel: out of memory");

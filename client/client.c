@@ -210,6 +210,7 @@ static enum nq_status set_up(struct nq_client *client, const struct nq_client_op
         !fill_random(client->session.id, sizeof client->session.id)) {
         return NQ_NO_MEMORY;
     }
+    client->tracker.patience_ms = client->timeout_ms;
     status = take_servers(client, options);
     return status == NQ_OK ? check_servers(client) : status;
 }

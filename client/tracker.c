@@ -5,6 +5,8 @@
 #include "stream.h"
 
 #define BUCKETS_FIRST 64u
+#define BUSY_BACKOFF_FIRST_MS 10u
+#define BUSY_BACKOFF_MAX_MS 1000u
 
 bool tracker_init(struct tracker *self, uint64_t (*random)(void))
 {
@@ -174,6 +176,19 @@ struct request *tracker_find(const struct tracker *self, uint64_t id)
     return request;
 }
 
+struct request *tracker_find_started(const struct tracker *self, uint64_t first_id)
+{
+    const struct request_list *lists[] = {&self->unsent, &self->sent, &self->held};
+    for (size_t i = 0; i < 3; i++) {
+        for (struct request *r = lists[i]->first; r != NULL; r = r->next) {
+            if (r->first_id == first_id) {
+                return r;
+            }
+        }
+    }
+    return NULL;
+}
+
 void tracker_renew_id(struct tracker *self, struct request *request)
 {
     hash_remove(self, request);
@@ -187,6 +202,7 @@ void tracker_add(struct tracker *self, struct request *request, uint64_t now_ms)
         hash_grow(self);
     }
     request->wire.id = tracker_new_id(self);
+    request->first_id = request->wire.id;
     request->started_ms = now_ms;
     request->state = REQUEST_UNSENT;
     hash_insert(self, request);
@@ -237,6 +253,60 @@ void tracker_unsend(struct tracker *self, struct request *request)
     list_prepend(&self->unsent, request);
 }
 
+// ------------------------------------------------------------------------------------------------------- a busy broker
+
+static bool is_busy(const struct request *request)
+{
+    return request->state == REQUEST_HELD && request->stream == NULL;
+}
+
+// One backup at a time is a refusal for as long as that takes; a redrive that has moved something tells how much.
+static bool may_try_again(const struct request *request, const struct wire_reply *reply)
+{
+    bool has_moved = reply->result == WIRE_PURGE && reply->as.count > 0;
+    return request->wire.op != WIRE_BACKUP && request->wire.op != WIRE_PUT && !has_moved && !request->cancelled &&
+           !request->abandoned;
+}
+
+// True: nothing has happened, and it is sent once more later: until the caller's own time is over, or, where that is short, for as
+// long as a broker may be away (a key's rate begins anew each second: a get that waits for less would never come to its turn).
+static bool hold_busy(struct tracker *self, struct request *request, const struct wire_reply *reply, uint64_t now_ms)
+{
+    uint64_t until_ms = request->started_ms + self->patience_ms;
+    until_ms = request->wait_ms > 0 && request->deadline_ms > until_ms ? request->deadline_ms : until_ms;
+    if (self->patience_ms == 0 || now_ms >= until_ms || !may_try_again(request, reply)) {
+        return false;
+    }
+    uint64_t backoff_ms = request->tries < 7 ? (uint64_t)BUSY_BACKOFF_FIRST_MS << request->tries : BUSY_BACKOFF_MAX_MS;
+    request->tries++;
+    request->retry_at_ms = now_ms + backoff_ms < until_ms ? now_ms + backoff_ms : until_ms;
+    tracker_move(self, request, REQUEST_HELD);
+    self->busy++;
+    return true;
+}
+
+static void try_busy_again(struct tracker *self, uint64_t now_ms)
+{
+    struct request *next = NULL;
+    for (struct request *r = self->held.first; r != NULL && self->busy > 0; r = next) {
+        next = r->next;
+        if (is_busy(r) && r->retry_at_ms <= now_ms) {
+            tracker_renew_id(self, r);
+            tracker_move(self, r, REQUEST_UNSENT);
+            self->busy--;
+        }
+    }
+}
+
+static uint64_t next_busy_ms(const struct tracker *self)
+{
+    uint64_t at_ms = UINT64_MAX;
+    for (const struct request *r = self->busy > 0 ? self->held.first : NULL; r != NULL; r = r->next) {
+        at_ms = is_busy(r) && r->retry_at_ms < at_ms ? r->retry_at_ms : at_ms;
+    }
+    return at_ms;
+}
+
 // -------------------------------------------------------------------------------------------------------- ending
 
 static void forget(struct tracker *self, struct request *request)
@@ -244,6 +314,7 @@ static void forget(struct tracker *self, struct request *request)
     hash_remove(self, request);
     list_remove(list_of(self, request->state), request);
     self->count--;
+    self->busy -= is_busy(request) ? 1 : 0;
     if (request->stream != NULL) {
         stream_remove(request);
     }
@@ -289,6 +360,9 @@ void tracker_reply(struct tracker *self, const struct wire_reply *reply, struct 
     }
     struct outcome outcome = {.status = reply->status, .reply = reply, .frame = frame, .now_ms = now_ms};
     if (request->stream != NULL && !stream_reply(self, request, reply, now_ms, &outcome.status)) {
+        return;
+    }
+    if (request->stream == NULL && reply->status == NQ_BUSY && hold_busy(self, request, reply, now_ms)) {
         return;
     }
     tracker_end(self, request, &outcome);
@@ -428,6 +502,7 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
     for (struct stream *stream = self->streams; stream != NULL && self->streams_astray > 0; stream = stream->next) {
         stream_run(self, stream, now_ms);
     }
+    try_busy_again(self, now_ms);
     if (self->count == 0 || now_ms < heard_ms || now_ms - heard_ms < timeout_ms) {
         return;
     }
@@ -443,7 +518,7 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
 
 uint64_t tracker_next_deadline_ms(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms)
 {
-    uint64_t at_ms = UINT64_MAX;
+    uint64_t at_ms = next_busy_ms(self);
     for (const struct stream *stream = self->streams; stream != NULL && self->streams_astray > 0; stream = stream->next) {
         uint64_t at = stream_next_deadline_ms(stream);
         at_ms = at < at_ms ? at : at_ms;

@@ -14,7 +14,7 @@ struct stream;
 enum request_state {
     REQUEST_UNSENT,
     REQUEST_SENT,
-    REQUEST_HELD, // a put that waits until its stream is in order again
+    REQUEST_HELD, // a put that waits until its stream is in order again; any other that the broker was too busy for
 };
 
 struct outcome {
@@ -36,7 +36,9 @@ struct request {
     bool abandoned;       // nobody waits any more; a get whose items go straight back
     bool background;      // nobody is inside the library waiting for it
     bool unsettled;       // inside tracker_reconnected
-    uint32_t tries;       // of a put: how often its stream had to be put in order
+    uint32_t tries;       // of a put: how often its stream had to be put in order; else: how often the broker was busy
+    uint64_t retry_at_ms; // of one that is held, but no put
+    uint64_t first_id;    // what the caller knows it by: each sending after a refusal has a new id
     uint64_t wait_ms;     // what the caller asked for
     uint64_t started_ms;  // when it was added
     uint64_t deadline_ms; // first sent + wait_ms; UINT64_MAX before that and without end
@@ -61,6 +63,8 @@ struct tracker {
     struct request_list unsent, sent, held;
     struct stream *streams; // all of them
     size_t streams_astray;  // of them: those not in order
+    size_t busy;            // requests held that are no puts
+    uint64_t patience_ms;   // how long at least one is tried again when the broker is busy; 0: not at all
 };
 
 bool tracker_init(struct tracker *self, uint64_t (*random)(void)); // false: out of memory
@@ -73,6 +77,7 @@ struct request *request_create(enum wire_op op); // NULL: out of memory
 // Takes the request and gives it an id. A put must name its stream (or NULL: none).
 void tracker_add(struct tracker *self, struct request *request, uint64_t now_ms);
 struct request *tracker_find(const struct tracker *self, uint64_t id);
+struct request *tracker_find_started(const struct tracker *self, uint64_t first_id); // slow
 
 // It leaves in a frame now: sets the wait that is sent and when that is over.
 void tracker_before_send(struct request *request, uint64_t now_ms);
@@ -93,7 +98,8 @@ void tracker_reconnected(struct tracker *self, enum tracker_session session, uin
 // Ids of gets that may be answered or parked at the broker. Writes at most `max`; returns how many there are.
 size_t tracker_waiting_gets(const struct tracker *self, uint64_t *ids, size_t max);
 
-// End requests for which no broker was heard for timeout_ms, and put streams in order. heard_ms: the last sign of life.
+// End requests for which no broker was heard for timeout_ms, put streams in order, try again what the broker was too busy for.
+// heard_ms: the last sign of life.
 void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint64_t timeout_ms);
 uint64_t tracker_next_deadline_ms(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms); // UINT64_MAX: none
 

@@ -210,5 +210,18 @@ def limits_of_a_key(lab):
     check_equal(modest.put("q", "x").status, Status.OK, "another key meanwhile")
 
 
+@scenario
+def programs_wait_for_their_rate(lab):
+    """over the rate of its key every program waits its turn: administration and consumers as well as producers"""
+    ring = KeyRing(lab)
+    ring.add("alice", "--put", "*", "--get", "*", "--admin", "*")
+    ring.serve("--max-requests-per-key", "2", memory=True)
+    ring.run("alice", "netqueue-producer", "q", "one", "two").expect(0)
+    at_once = [ring.spawn("alice", "netqueue", *args) for args in (["list"], ["stat", "q"], ["ping"], ["peek", "q"], ["declare", "r"],
+                                                                 ["purge", "s"], ["list"], ["list"])]
+    check_equal([program.wait(60).code for program in at_once], [0, 0, 0, 0, 0, 1, 0, 0], "exit codes (there is no s)")
+    check_equal(ring.run("alice", "netqueue-consumer", "--exit-when-empty", "q").expect(0).lines, [b"one", b"two"], "items")
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -408,3 +408,71 @@ Test(stream, a_cancelled_put_is_not_tried_again_after_a_refusal)
     cr_assert_eq(t.count, 0);
     tracker_fini(&t);
 }
+
+// ---------------------------------------------------------------------------------------------------- a busy broker
+
+static void reply_plain(struct tracker *t, uint64_t id, enum nq_status status, uint64_t now_ms)
+{
+    struct wire_reply reply = {.id = id, .status = status};
+    tracker_reply(t, &reply, NULL, now_ms);
+}
+
+Test(tracker, what_a_broker_is_too_busy_for_is_tried_again_with_a_new_id_until_its_time_is_over)
+{
+    struct tracker t;
+    struct end get, stat;
+    cr_assert(tracker_init(&t, fake_random));
+    t.patience_ms = 50;
+    struct request *waits = add(&t, WIRE_GET, &get, 0);
+    waits->wait_ms = 100;
+    struct request *plain = add(&t, WIRE_STAT, &stat, 0);
+    send_all(&t, 0);
+    uint64_t first = waits->wire.id;
+    reply_plain(&t, waits->wire.id, NQ_BUSY, 0);
+    reply_plain(&t, plain->wire.id, NQ_BUSY, 0);
+    cr_assert_eq(get.count + stat.count, 0);
+    cr_assert_eq(tracker_next_deadline_ms(&t, 0, 1000), 10);
+    tracker_run(&t, 9, 0, 1000);
+    cr_assert_null(t.unsent.first);
+    tracker_run(&t, 10, 0, 1000);
+    cr_assert_eq(t.unsent.count, 2);
+    cr_assert_neq(waits->wire.id, first);
+    cr_assert_eq(tracker_find_started(&t, first), waits);
+    send_all(&t, 10);
+    cr_assert_eq(waits->wire.as.get.wait_ms, 90); // what is left of it
+    reply_plain(&t, plain->wire.id, NQ_BUSY, 50);
+    cr_assert_eq(stat.status, NQ_BUSY); // no time of its own: as long as a broker may be away
+    reply_plain(&t, waits->wire.id, NQ_BUSY, 99);
+    tracker_run(&t, 100, 0, 1000);
+    send_all(&t, 100);
+    reply_plain(&t, waits->wire.id, NQ_BUSY, 100);
+    cr_assert_eq(get.status, NQ_BUSY);
+    cr_assert_eq(t.busy + t.count, 0);
+    cr_assert_eq(tracker_next_deadline_ms(&t, 0, 1000), UINT64_MAX);
+    tracker_fini(&t);
+}
+
+Test(tracker, a_backup_a_redrive_that_has_moved_something_and_what_is_cancelled_are_not_tried_again)
+{
+    struct tracker t;
+    struct end backup, redrive, get, dropped;
+    cr_assert(tracker_init(&t, fake_random));
+    t.patience_ms = 50;
+    struct request *r = add(&t, WIRE_BACKUP, &backup, 0);
+    struct request *moved = add(&t, WIRE_REDRIVE, &redrive, 0);
+    struct request *cancelled = add(&t, WIRE_GET, &get, 0);
+    struct request *held = add(&t, WIRE_STAT, &dropped, 0);
+    send_all(&t, 0);
+    reply_plain(&t, r->wire.id, NQ_BUSY, 1);
+    struct wire_reply some = {.id = moved->wire.id, .status = NQ_BUSY, .result = WIRE_PURGE, .as.count = 3};
+    tracker_reply(&t, &some, NULL, 1);
+    cancelled->cancelled = true;
+    reply_plain(&t, cancelled->wire.id, NQ_BUSY, 1);
+    cr_assert(backup.status == NQ_BUSY && redrive.status == NQ_BUSY && get.status == NQ_BUSY);
+    reply_plain(&t, held->wire.id, NQ_BUSY, 1);
+    cr_assert_eq(t.busy, 1);
+    tracker_drop(&t, held, 2);
+    cr_assert_eq(t.busy + t.count, 0);
+    cr_assert_eq(dropped.count, 0);
+    tracker_fini(&t);
+}
