@@ -264,6 +264,9 @@ int app_run(const struct config *config)
     enum nq_status status = NQ_OK;
     int signal_fd = -1;
     process_harden();
+    if (process_drop_capabilities()) {
+        log_info("started with privileges, which are given up: files of others, and ports below 1024, are closed to it");
+    }
     if (!signals_block() || (signal_fd = signals_open()) < 0) {
         status = fail(&error, NQ_UNREACHABLE, "cannot receive signals");
     }

@@ -1,14 +1,34 @@
 #include "process.h"
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void process_harden(void)
 {
     umask(077);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // an old kernel without it is no reason not to start
+}
+
+bool process_drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct had[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    // Without CAP_SETPCAP this is refused; then what is left of the set gives nothing to a process that may gain no privileges.
+    for (unsigned long each = 0; prctl(PR_CAPBSET_READ, each, 0, 0, 0) >= 0; each++) {
+        (void)prctl(PR_CAPBSET_DROP, each, 0, 0, 0);
+    }
+    if (syscall(SYS_capget, &header, had) != 0) {
+        return false;
+    }
+    bool had_some = (had[0].permitted | had[1].permitted) != 0;
+    return syscall(SYS_capset, &header, none) == 0 && had_some;
 }
 
 enum { UNREADABLE_COUNT = 2 };

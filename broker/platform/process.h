@@ -1,8 +1,11 @@
 // What the process gives up or raises for itself at its start.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 void process_harden(void); // no new privileges, files of the owner only
+// For good, and before there are other threads, which would keep theirs. True: there were some.
+bool process_drop_capabilities(void);
 // Call this, on the thread where it happened, when memory cannot be read: a page that a file is mapped to (SIGBUS), or an address that is
 // none (SIGSEGV). When it returns, the signal does what it would have done without.
 void process_on_unreadable_memory(void (*handler)(int number));

@@ -168,5 +168,42 @@ def list_pages(lab):
     check_equal([q.name for q in client.list_all(7)], [b"q%02d" % n for n in range(25)], "names")
 
 
+@scenario
+def exit_when_shut_down(lab):
+    """a broker told so ends by itself, with 0, when all queues are shut down and drained and no session is left; not before"""
+    broker = lab.broker("--exit-when-shut-down")
+    client, other = broker.client(), broker.client()
+    check_equal(client.call("ping").status, Status.OK, "without a queue it serves")
+    client.put("a", "one")
+    client.put("b", "two")
+    item = client.get_one("a")
+    for queue in ("a", "b"):
+        check_equal(client.call("shutdown", queue=queue).status, Status.OK, "shutdown")
+    check_equal(client.task_done(item).status, Status.OK, "one queue is drained")
+    client.goodbye()
+    check_equal(other.call("ping").status, Status.OK, "an item is left in the other queue")
+    item = other.get_one("b")
+    check_equal(other.task_done(item).status, Status.OK, "the last item")
+    check_equal(other.call("ping").status, Status.OK, "a session is left")
+    check(broker.running(), "still there")
+    other.goodbye()
+    broker.program.wait(30).expect(0)
+    check("all queues are shut down: stopping" in broker.log_tail(5), "it says why: %s", broker.log_tail(5))
+    broker.start()
+    check_equal(broker.client().stat("b").dones, 1, "what it had stored; queues shut down before do not end it")
+
+
+@scenario
+def shut_down_without_the_option(lab):
+    """a broker that was not told so serves on"""
+    broker = lab.broker(memory=True)
+    client = broker.client()
+    client.put("q", "one")
+    client.task_done(client.get_one("q"))
+    client.call("shutdown", queue="q")
+    client.goodbye()
+    check_equal(broker.client().put("other", "x").status, Status.OK, "put by another")
+
+
 if __name__ == "__main__":
     sys.exit(main())

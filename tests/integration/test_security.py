@@ -238,6 +238,49 @@ def revoked(lab):
 
 
 @scenario
+def rotating_a_clients_key(lab):
+    """SECURITY.md, step by step: both keys are good, then only the new one; nothing is refused on the way, and the log tells of who still used the old one"""
+    ring = KeyRing(lab)
+    ring.add("alice", "--put", "q", "--get", "q")
+    ring.serve()
+    old = ring.client("alice")
+    check_equal(old.put("q", "one").status, Status.OK, "with the old key")
+    ring.add("alice-2027", "--put", "q", "--get", "q")
+    ring.reload()
+    new = ring.client("alice-2027")
+    check_equal((old.put("q", "two").status, new.put("q", "three").status), (Status.OK, Status.OK), "with either")
+    ring.revoke("alice")
+    check("1 keys are authorised; 1 sessions of others have ended" in ring.broker.log_tail(3), "the log: %s", ring.broker.log_tail(3))
+    check_equal(old.put("q", "four").status, Status.NOT_AUTHORISED, "the old key now")
+    check_equal([item.body for item in new.get("q", 9)[1]], [b"one", b"two", b"three"], "items")
+    error = ring.run("alice", "netqueue", "stat", "q").expect(77).one_line_error()
+    check("does not know this key" in error, error)
+
+
+@scenario
+def rotating_the_brokers_key(lab):
+    """SECURITY.md, step by step: clients keep their keys; who has the old public key of the broker is told so, who has the new one goes on"""
+    ring = KeyRing(lab)
+    ring.add("alice")
+    broker = ring.serve()
+    ring.run("alice", "netqueue-producer", "q", "one").expect(0)
+    new = KeyRing(lab, "new")
+    shutil.copytree(ring.authorised(), new.authorised(), dirs_exist_ok=True)
+    shutil.copy(new.dir + "/broker", ring.of("alice") + "/broker.new")
+    waiting = ring.spawn("alice", "netqueue-consumer", "--timeout", "2s", "other")
+    until(lambda: ring.client("alice").call("stat", queue="other").status == Status.OK, 20 * lab.slow, "a consumer of old")
+    broker.flags[broker.flags.index(ring.dir)] = new.dir
+    broker.restart()
+    ended = waiting.wait(60).expect(69)
+    check("may not hold the broker's key" in ended.one_line_error(), "what a program says that has the old one: %s", ended.err)
+    os.rename(ring.of("alice") + "/broker.new", ring.of("alice") + "/broker")
+    check_equal(ring.run("alice", "netqueue-consumer", "--exit-when-empty", "q").expect(0).lines, [b"one"], "with the new one")
+    os.unlink(ring.dir + "/broker_secret")
+    broker.restart()
+    ring.run("alice", "netqueue", "stat", "q").expect(0)
+
+
+@scenario
 def fails_closed(lab):
     """whatever of the keys cannot be read lets nobody in, and what is mended lets in again"""
     ring = KeyRing(lab)
