@@ -365,6 +365,23 @@ enum nq_status nq_next_completion(struct nq_client *client, struct nq_completion
     return NQ_OK;
 }
 
+static bool has_completion(void *user)
+{
+    return ((struct nq_client *)user)->completions_first != NULL;
+}
+
+enum nq_status nq_wait_completion(struct nq_client *client, uint64_t wait_ms, struct nq_completion *out)
+{
+    if (client->woken) { // of the request just started: no reason to look again
+        connection_wait(client->connection, 0);
+        client->woken = false;
+    }
+    if (client_wait(client, has_completion, client, client_until(client, wait_ms), WAIT_INTERRUPTIBLE) == NQ_INTERRUPTED) {
+        return NQ_INTERRUPTED;
+    }
+    return nq_next_completion(client, out);
+}
+
 // Requests without a completion are freed with the tracker; their entries were only theirs.
 void completions_free(struct nq_client *client)
 {

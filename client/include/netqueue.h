@@ -409,6 +409,9 @@ NQ_EXPORT int nq_client_fd(const struct nq_client *client);
 NQ_EXPORT uint64_t nq_client_timeout_ms(const struct nq_client *client); // until nq_client_process must be called anyway
 NQ_EXPORT enum nq_status nq_client_process(struct nq_client *client);    // never waits
 NQ_EXPORT enum nq_status nq_next_completion(struct nq_client *client, struct nq_completion *out); // NQ_EMPTY: none
+// All three at once, for who has nothing else to do: process, and wait at most wait_ms for the next completion.
+// NQ_EMPTY: there was none; nothing has become of the requests. NQ_INTERRUPTED: the same, after nq_interrupt().
+NQ_EXPORT enum nq_status nq_wait_completion(struct nq_client *client, uint64_t wait_ms, struct nq_completion *out);
 
 #ifdef __cplusplus
 }

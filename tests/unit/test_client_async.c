@@ -52,6 +52,26 @@ Test(async, put_get_done)
     rig_end(&rig);
 }
 
+Test(async, wait_completion_is_process_and_poll_in_one)
+{
+    struct rig rig = rig_make();
+    struct nq_body body = {.data = "a", .len = 1};
+    struct nq_completion c;
+    cr_assert_eq(nq_wait_completion(rig.client, 0, &c), NQ_EMPTY);
+    uint64_t put = nq_start_put(rig.client, "q", &body, 1, NULL, NULL);
+    cr_assert_eq(nq_wait_completion(rig.client, NQ_WAIT_FOREVER, &c), NQ_OK);
+    cr_assert_eq(c.request, put);
+    uint64_t get = nq_start_get(rig.client, "empty", 1, NULL, NULL);
+    cr_assert_eq(nq_wait_completion(rig.client, 20, &c), NQ_EMPTY); // it waits on
+    nq_interrupt(rig.client);
+    cr_assert_eq(nq_wait_completion(rig.client, NQ_WAIT_FOREVER, &c), NQ_INTERRUPTED);
+    cr_assert_eq(nq_cancel(rig.client, get), NQ_OK);
+    cr_assert(next(&rig, &c)); // who polls from now on is woken as before
+    cr_assert_eq(c.request, get);
+    cr_assert_eq(c.status, NQ_CANCELLED);
+    rig_end(&rig);
+}
+
 Test(async, a_waiting_get_is_cancelled)
 {
     struct rig rig = rig_make();
