@@ -75,10 +75,16 @@ class Base:
             self._maxsize = declared.stats.maxsize  # of a queue that somebody else made
         if not name:
             self._own_temporary()
+        elif temporary and declared.stats is not None and declared.stats.ready == 0:
+            self._use()
+
+    def _use(self) -> None:
+        """A temporary queue lives as long as a session that has used it, and declaring is not using: so that it does not end with the first
+        child that puts. Should an item come just now, it goes back with the operation."""
+        self._run(Get(self._name, 1, 0))
 
     def _own_temporary(self) -> None:
-        # It lives as long as a session that has used it, and declaring is not using: so that it does not end with the first child that puts.
-        self._run(Get(self._name, 1, 0))
+        self._use()
         self._shared["pickled"] = False
         weakref.finalize(self, _remove_temporary, self._hub, self._name, self._shared).atexit = False
 

@@ -430,6 +430,14 @@ class Processes(unittest.TestCase):
         self.assertEqual((ended.stderr, ended.returncode), ("", 0))
         self.assertEqual(len(ended.stdout.splitlines()), 61)
 
+    def test_a_temporary_queue_outlives_the_first_child_that_puts(self):
+        for more in ({}, {"name": "outlives", "temporary": True}):
+            q = make(**more)
+            child = multiprocessing.get_context("fork").Process(target=q.put, args=("item",))
+            child.start()
+            child.join(80)  # its session has ended with it
+            self.assertEqual(q.get(timeout=10), "item")
+
     def test_daemon_threads_end_silently_with_the_process(self):
         ended = run_python("-c", """if True:
             import netqueue, threading
