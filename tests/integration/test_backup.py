@@ -62,7 +62,7 @@ def what_was_answered_is_in_it(lab):
     check(copy.store_id != client.store_id, "a copy must not be taken for the store it was made of")
 
 
-@scenario(timeout=180)
+@scenario(timeout=240)
 def under_load(lab):
     """backups one after the other while putters and getters work: each has what was accepted before it and not finished"""
     broker, folder = broker_with_backups(lab)

@@ -34,7 +34,7 @@ def overwrite(broker, at, data):
 
 def flip(broker, marker):
     """One bit in the middle of every copy of the marker."""
-    places = until(lambda: places_of(broker, marker), 10, "the item is in LMDB's file", 0.1)
+    places = until(lambda: places_of(broker, marker), 20 * broker.lab.slow, "the item is in LMDB's file", 0.1)
     for at in places:
         overwrite(broker, at + len(marker) // 2, bytes([marker[len(marker) // 2] ^ 0x10]))
 
@@ -70,7 +70,7 @@ def item_flipped_while_the_broker_runs(lab):
     bodies = fill(broker)
     flip(broker, b"the seventh is marked")
     check_equal(drain(broker), bodies[:7] + bodies[8:], "the rest, in order")
-    until(lambda: "queue q: item 8 is damaged" in log_of(broker), 10, lambda: "a line in the log: " + log_of(broker))
+    until(lambda: "queue q: item 8 is damaged" in log_of(broker), 20 * broker.lab.slow, lambda: "a line in the log: " + log_of(broker))
     stat = broker.await_stat("q", unfinished=0)
     check_equal((stat.quarantined, stat.dones), (1, len(bodies) - 1), "counted")
     broker.admin("join", "q", "--wait", "5s").expect(0)
@@ -110,7 +110,7 @@ def record_flipped(lab):
     check("damaged" in log_of(broker), "the log says: %s", log_of(broker))
 
 
-@scenario(timeout=180, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 def pages_overwritten(lab):
     """whole pages gone: no wrong body, an end with 73 and a line that says what to do, check ends with 73; no endless loop"""
     outcomes = {}
@@ -187,7 +187,7 @@ def drain_riding(client, broker):
     got = []
     while broker.running():
         request = client.send("get", queue="q", max_items=50)
-        until(lambda: client.answered(request, 0.05) or not broker.running(), 20, "an answer or an end")
+        until(lambda: client.answered(request, 0.05) or not broker.running(), 20 * broker.lab.slow, "an answer or an end")
         if not client.answered(request):
             return got
         status, items = client.end_get(request)
@@ -196,7 +196,7 @@ def drain_riding(client, broker):
         got += [i.body for i in items]
         done = client.token_request("task_done", items)
         client.send_frame([done])
-        until(lambda: client.answered(done.id, 0.05) or not broker.running(), 20, "an answer or an end")
+        until(lambda: client.answered(done.id, 0.05) or not broker.running(), 20 * broker.lab.slow, "an answer or an end")
     return got
 
 

@@ -97,21 +97,21 @@ def needs_preloading(lab):
         raise Skip("a sanitizer wants to be loaded first")
 
 
-@scenario(timeout=120, long_timeout=1800)
+@scenario(timeout=240, long_timeout=1800)
 def eio_at_a_write(lab):
     """the n-th write fails: 73, said; nothing answered is lost"""
     needs_preloading(lab)
     all_faults(lab, "write", "EIO")
 
 
-@scenario(timeout=120, long_timeout=1800)
+@scenario(timeout=240, long_timeout=1800)
 def eio_at_a_sync(lab):
     """the n-th sync fails: 73, said, never tried again; nothing answered is lost"""
     needs_preloading(lab)
     all_faults(lab, "sync", "EIO")
 
 
-@scenario(timeout=120, long_timeout=1800)
+@scenario(timeout=240, long_timeout=1800)
 def enospc_at_a_write(lab):
     """no write from the n-th on finds room: goes on or ends with 73; nothing answered is lost"""
     needs_preloading(lab)
@@ -157,7 +157,7 @@ class Ext4:
             os.close(fd)
 
     def remount(self):
-        until(lambda: self.run("umount", self.folder), 20, "umount")
+        until(lambda: self.run("umount", self.folder), 20 * self.lab.slow, "umount")
         check(self.run("mount", "-o", "loop", self.image, self.folder), "mount")
 
     def end(self):
@@ -166,7 +166,7 @@ class Ext4:
         self.keeper.wait()
 
 
-@scenario(timeout=180, long_timeout=1800)
+@scenario(timeout=240, long_timeout=1800)
 def power_cut(lab):
     """ext4 shut down under load without flushing anything: the broker ends with 73, and after a mount all that was answered is there"""
     disk = Ext4(lab)

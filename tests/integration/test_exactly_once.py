@@ -26,7 +26,7 @@ def drained(broker, queue, consumers, timeout=120):
     return [c.wait(30).expect(0).lines if c.out_path else [] for c in consumers]
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def in_order_byte_for_byte(lab):
     """one producer, one consumer at the same time (20,000 lines; 1,000,000 with --long)"""
     broker = lab.broker()
@@ -41,7 +41,7 @@ def in_order_byte_for_byte(lab):
     lab.note("%d lines, %.0f a second at the producer" % (count, count / produced.seconds))
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def four_producers_eight_consumers(lab):
     """as processes: the multisets are equal, each producer's lines in order at each consumer"""
     broker = lab.broker()
@@ -68,7 +68,7 @@ def four_producers_eight_consumers(lab):
     lab.note("shares of the consumers: %s" % " ".join(str(len(lines)) for lines in outputs))
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def threads_of_one_process(lab):
     """--threads 4 and --threads 8"""
     broker = lab.broker()

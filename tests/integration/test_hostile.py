@@ -358,9 +358,9 @@ def all_is_there(broker, count=200):
 
 
 def answers(broker):
-    client = broker.client(hello=False)
+    client = Client(broker.endpoint, timeout=1, hello=False)  # also for sending: it may end meanwhile, and then nobody takes it
     try:
-        return client.call("ping", timeout=1).status == Status.OK
+        return client.call("ping").status == Status.OK
     except AssertionError:  # no answer
         return False
     finally:
@@ -392,7 +392,7 @@ def endless_multipart(lab):
         sent = fill_with_one_message(broker, part, sent_max)
         check(sent < sent_max, "%s: the broker took %d MiB: this limit of libzmq is gone, say so in SECURITY.md", what, sent // MEBI)
         # An allocation for a large part may fail, and costs that connection only; one for libzmq's own book-keeping ends the process.
-        until(lambda: not broker.running() or answers(broker), 20, "it has ended, or goes on")
+        until(lambda: not broker.running() or answers(broker), 20 * lab.slow, "it has ended, or goes on")
         lab.note("%s: %s after %.1f MiB" % (what, "went on" if broker.running() else "ended with %s" % broker.program.process.returncode, sent / MEBI))
         if not broker.running():
             broker.start()  # as a supervisor does
@@ -421,7 +421,7 @@ def reserved_routing_ids(lab):
             peers[-1].handshake()
         except OSError:  # it has ended
             break
-    until(lambda: not broker.running(), 20, "the process ends of an id used twice")
+    until(lambda: not broker.running(), 20 * lab.slow, "the process ends of an id used twice")
     check_equal(broker.program.process.returncode, -signal.SIGABRT, "how it ended")
     for peer in peers:
         peer.close()
@@ -475,7 +475,7 @@ def half_sent_frames(lab):
         check(lab.sanitizer or used < MEMORY_MAX + 8 * limit, "RssAnon is %.1f MiB", used / MEBI)
         for peer in peers:
             peer.close()
-        until(lambda: lab.sanitizer or broker.status_value("RssAnon") < MEMORY_MAX, 20, "memory comes back")
+        until(lambda: lab.sanitizer or broker.status_value("RssAnon") < MEMORY_MAX, 20 * lab.slow, "memory comes back")
 
 
 if __name__ == "__main__":

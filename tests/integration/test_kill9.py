@@ -70,7 +70,7 @@ def programs_ride_through(lab):
     lab.note("%d kills, %d lines, %d printed more than once" % (kills, 2 * count, sum(1 for n in found.values() if n > 1)))
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def numbers_after_kills(lab):
     """the queue's counters stay true to its items over kills"""
     broker = lab.broker("--session-grace", "300ms", "--session-timeout", "2s")

@@ -233,7 +233,7 @@ def default_data_directory(lab):
     """without --data or --memory: ./netqueue-data, and it says so"""
     endpoint_file = lab.path("e")
     broker = lab.spawn("netqueue-broker", "--listen", "tcp://127.0.0.1:*", "--endpoint-file", endpoint_file)
-    until(lambda: os.path.exists(endpoint_file) and os.path.getsize(endpoint_file), 20, "the endpoint file")
+    until(lambda: os.path.exists(endpoint_file) and os.path.getsize(endpoint_file), 20 * lab.slow, "the endpoint file")
     check(os.path.isdir(lab.path("netqueue-data")), "no ./netqueue-data")
     check(b"netqueue-data" in broker.err + broker.out, "the log does not say where the data is")
     broker.signal(signal.SIGTERM)

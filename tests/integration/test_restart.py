@@ -65,7 +65,7 @@ def running_commands_are_not_disturbed(lab):
     lab.note("the start took %.2f s" % took)
 
 
-@scenario(timeout=180)
+@scenario(timeout=240)
 def order_over_restarts(lab):
     """one producer and one consumer at full speed over four restarts: in order, byte for byte, nothing twice"""
     broker = lab.broker("--session-grace", "20s")
@@ -178,7 +178,7 @@ def stop_while_everything_runs(lab):
     check_equal(stat.unfinished, stat.puts - stat.dones, "unfinished = puts - dones")
 
 
-@scenario(timeout=180, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 def stop_again_and_again(lab):
     """40 graceful restarts (400 with --long) at random moments of running traffic: each stop ends, in time, with 0"""
     broker = lab.broker("--session-grace", "10s")

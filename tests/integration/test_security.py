@@ -402,7 +402,7 @@ def secrets_do_not_leak(lab):
 
 # ------------------------------------------------------------------------------------------------- floods before the handshake
 
-@scenario(timeout=180)
+@scenario(timeout=240)
 def floods_before_the_handshake(lab):
     """connections that say nothing, rubbish, or announce a huge frame cost little, and are cut after five seconds"""
     ring = KeyRing(lab)

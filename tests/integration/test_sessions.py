@@ -126,7 +126,7 @@ def goodbye(lab):
     client.goodbye()
     item = other.get_one("q", wait_ms=10000)
     check_equal((item.body, item.failures), (b"a", 0), "item")
-    until(lambda: other.call("stat", queue="tmp").status == Status.NO_SUCH_QUEUE, 10, "the temporary queue is gone")
+    until(lambda: other.call("stat", queue="tmp").status == Status.NO_SUCH_QUEUE, 20 * lab.slow, "the temporary queue is gone")
 
 
 @scenario
@@ -175,8 +175,8 @@ def unresumed_session_after_restart(lab):
     client.get_one("q")
     client.drop()
     broker.restart()
-    other = broker.client()
     broker.await_stat("q", ready=2, leased=0)
+    other = broker.client()  # only now: idle, its own session would end
     check_equal([i.body for i in other.get("q", 2)[1]], [b"a", b"b"], "bodies")
 
 
@@ -191,8 +191,8 @@ def crash_makes_leases_ready(lab):
     broker.kill()
     client.drop()
     broker.start()
-    other = Client(broker.endpoint)
     broker.await_stat("q", ready=2)
+    other = Client(broker.endpoint)
     found = [(i.body, i.redelivered) for i in other.get("q", 5)[1]]
     check_equal([body for body, _ in found], [b"held", b"ready"], "bodies")
     check(found[0][1], "the item held at the crash is not flagged redelivered")

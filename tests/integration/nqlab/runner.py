@@ -20,7 +20,7 @@ class TimedOut(Exception):
     pass
 
 
-def scenario(function=None, *, timeout=120, long_timeout=None, long_only=False):
+def scenario(function=None, *, timeout=240, long_timeout=None, long_only=False):
     """Mark a function of one Lab as a scenario; timeouts are in seconds."""
     def mark(it):
         _scenarios.append((it, timeout, long_timeout or timeout, long_only))
