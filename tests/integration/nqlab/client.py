@@ -97,7 +97,7 @@ class Client:
     def __init__(self, endpoint, timeout=20.0, name=b"nqlab", hello=True, workers=0, receive_limit=1000, riding=False, curve=None):
         self.pb = messages()
         self.endpoint, self.timeout, self.name, self.workers = endpoint, timeout, name, workers
-        self.riding = riding           # lost connections are expected: see ride()
+        self.riding = False            # lost connections are expected: see ride(). Not of the first: there is nothing to go back to
         self.receive_limit = receive_limit  # messages that libzmq takes in before they are asked for
         self.curve = curve             # (public key, secret key, the broker's public key), as text; None: in clear
         self.session_id, self.resume_token, self.store_id = os.urandom(16), b"", b""
@@ -118,6 +118,7 @@ class Client:
         self.connect()
         if hello:
             self.hello()
+        self.riding = riding
 
     # ------------------------------------------------------------------------------------------- connection
 
