@@ -130,7 +130,7 @@ class InHand(unittest.TestCase):
         q = make(lease=0.2, hold_max=0.2)
         q.put("slow")
         item = q.get_item()
-        again = q.get_item(timeout=10)  # when the first may not be held any longer
+        again = q.get_item(timeout=80)  # when the first may not be held any longer
         with self.assertRaises(net().LeaseLost):
             item.done()
         again.done()
@@ -142,7 +142,7 @@ class InHand(unittest.TestCase):
         other.get()
         del other
         gc.collect()
-        self.assertEqual(q.get(timeout=10), "item")
+        self.assertEqual(q.get(timeout=80), "item")
         q.delete()
 
     def test_many_at_once(self):
@@ -158,7 +158,7 @@ class InHand(unittest.TestCase):
             q.get_many(10, timeout=0.01)
         for _ in range(5):
             q.task_done()
-        self.assertTrue(q.join(timeout=10))
+        self.assertTrue(q.join(timeout=80))
         big = make()
         big.put_many(range(2500))
         self.assertEqual(big.get_many(10000), list(range(2500)))
@@ -186,9 +186,9 @@ class InHand(unittest.TestCase):
         q.put("later", delay=0.2)
         self.assertTrue(q.empty())
         self.assertFalse(q.join(timeout=0.01))
-        self.assertEqual(q.get(timeout=10), "later")
+        self.assertEqual(q.get(timeout=80), "later")
         q.task_done()
-        self.assertTrue(q.join(timeout=10))
+        self.assertTrue(q.join(timeout=80))
 
 
 class Settings(unittest.TestCase):
@@ -230,13 +230,13 @@ class Settings(unittest.TestCase):
         data = pickle.dumps(q)
         del q
         gc.collect()
-        self.assertEqual(pickle.loads(data).get(timeout=10), "item")
+        self.assertEqual(pickle.loads(data).get(timeout=80), "item")
 
     def test_queues_go_through_queues(self):
         q, inner = make(), make()
         q.put(inner)
         q.get().put("through")
-        self.assertEqual(inner.get(timeout=10), "through")
+        self.assertEqual(inner.get(timeout=80), "through")
 
     def test_simple_queue_items_are_done_when_got(self):
         q = net().SimpleQueue()
@@ -264,7 +264,7 @@ class Flush(unittest.TestCase):
         self.assertEqual([q.get() for _ in range(3000)], list(range(3000)))
         for _ in range(3000):
             q.task_done()
-        self.assertTrue(q.join(10))
+        self.assertTrue(q.join(80))
 
     def test_the_first_failure_is_kept(self):
         q = make(confirm="flush")
@@ -290,15 +290,15 @@ class Flush(unittest.TestCase):
         def work():
             while True:
                 try:
-                    got.append(q.get(timeout=0.3))
+                    got.append(q.get(timeout=3))
                 except net().Empty:
                     return
                 q.task_done()
 
         for end in [in_thread(work) for _ in range(4)]:
-            end(30)
+            end(80)
         self.assertEqual(sorted(got), list(range(2000)))
-        self.assertTrue(q.join(10))
+        self.assertTrue(q.join(80))
 
     def test_many_at_once_of_what_was_fetched(self):
         q, got = make(prefetch=50), []
@@ -310,7 +310,7 @@ class Flush(unittest.TestCase):
         self.assertEqual(got, list(range(100)))
         for _ in got:
             q.task_done()
-        self.assertTrue(q.join(10))
+        self.assertTrue(q.join(80))
 
     def test_closed_as_in_multiprocessing(self):
         q = make(confirm="flush")
@@ -365,7 +365,7 @@ class Processes(unittest.TestCase):
             numbers.put(None)
         numbers.join()
         for process in processes:
-            process.join(20)
+            process.join(80)
             self.assertEqual(process.exitcode, 0)
         self.assertEqual(sorted(results.get_many(100)), list(range(0, 120, 2)))
 
@@ -379,8 +379,8 @@ class Processes(unittest.TestCase):
         q = make()
         child = multiprocessing.get_context("fork").Process(target=put_and_go, args=(q,))
         child.start()
-        child.join(20)
-        self.assertEqual(q.get(timeout=10), "from the child")
+        child.join(80)
+        self.assertEqual(q.get(timeout=80), "from the child")
 
     def test_a_child_holds_nothing_of_its_parent(self):
         q, answers = make(), make()
@@ -395,8 +395,8 @@ class Processes(unittest.TestCase):
 
         process = multiprocessing.get_context("fork").Process(target=child)
         process.start()
-        process.join(20)
-        self.assertEqual(answers.get(timeout=10), "task_done() called too many times")
+        process.join(80)
+        self.assertEqual(answers.get(timeout=80), "task_done() called too many times")
         q.task_done()
 
     def test_the_item_of_a_killed_process_comes_back(self):
@@ -404,11 +404,11 @@ class Processes(unittest.TestCase):
         q.put("item")
         child = multiprocessing.get_context("spawn").Process(target=hold, args=(q, taken))
         child.start()
-        self.assertEqual(taken.get(timeout=20), child.pid)
+        self.assertEqual(taken.get(timeout=80), child.pid)
         self.assertTrue(q.empty())
         child.kill()
-        child.join(20)
-        with q.get_item(timeout=20) as item:
+        child.join(80)
+        with q.get_item(timeout=80) as item:
             self.assertEqual((item.value, item.deliveries, item.failures), ("item", 2, 1))
 
     def test_an_interrupted_get_takes_nothing(self):
@@ -417,11 +417,11 @@ class Processes(unittest.TestCase):
         child = spawn_python("-c", program, stdout=subprocess.PIPE)
         wait_until(lambda: q.stats().waiting_gets == 1, "the child waits")
         child.send_signal(signal.SIGINT)
-        out, _ = child.communicate(timeout=20)
+        out, _ = child.communicate(timeout=80)
         self.assertEqual((out, child.returncode), ("0\n", 0))
         wait_until(lambda: q.stats().waiting_gets == 0, "it waits no longer")
         q.put("item")
-        self.assertEqual(q.get(timeout=10), "item")
+        self.assertEqual(q.get(timeout=80), "item")
         q.delete()
 
     def test_the_example_of_pythons_documentation(self):
@@ -436,7 +436,7 @@ class Processes(unittest.TestCase):
             child = multiprocessing.get_context("fork").Process(target=q.put, args=("item",))
             child.start()
             child.join(80)  # its session has ended with it
-            self.assertEqual(q.get(timeout=10), "item")
+            self.assertEqual(q.get(timeout=80), "item")
 
     def test_daemon_threads_end_silently_with_the_process(self):
         ended = run_python("-c", """if True:
@@ -515,7 +515,7 @@ class Pool(unittest.TestCase):
             with net().Pool(0, name="elsewhere") as pool:
                 self.assertEqual(pool.map(abs, [-1, -2]), [1, 2])
             make(name="elsewhere").shutdown()
-            self.assertEqual(worker.wait(20), 0)
+            self.assertEqual(worker.wait(80), 0)
         finally:
             worker.kill()
             worker.communicate()
@@ -525,7 +525,7 @@ class Pool(unittest.TestCase):
 class Asyncio(unittest.TestCase):
     def run_async(self, test):
         async def bounded():
-            await asyncio.wait_for(test(), 30)
+            await asyncio.wait_for(test(), 80)
         asyncio.run(bounded())
 
     def queue(self, *arguments, **options):

@@ -124,7 +124,7 @@ class Rules:
                 items.append(number)
                 condition.notify()
         for end in consumers:
-            end(30)
+            end(80)
         self.assertEqual(sorted(got), [0, 1, 2])
         with condition:
             self.assertFalse(condition.wait(0.01))
@@ -139,7 +139,7 @@ class Rules:
         def wait(number):
             with condition:
                 ready.append(number)
-                if condition.wait(20):
+                if condition.wait(80):
                     woken.append(number)
 
         waiting = [in_thread(wait, number) for number in range(3)]
@@ -151,7 +151,7 @@ class Rules:
             self.assertEqual(len(woken), 2)
             condition.notify_all()
         for end in waiting:
-            end(30)
+            end(80)
         self.assertEqual(sorted(woken), [0, 1, 2])
 
     def test_barrier(self):
@@ -159,7 +159,7 @@ class Rules:
         barrier = self.module.Barrier(3, action=lambda: done.append("action"))
         for turn in (1, 2):
             indexes = [in_thread(barrier.wait) for _ in range(3)]
-            self.assertEqual(sorted(end(30) for end in indexes), [0, 1, 2])
+            self.assertEqual(sorted(end(80) for end in indexes), [0, 1, 2])
             self.assertEqual(done, ["action"] * turn)
         self.assertFalse(barrier.broken)
         with self.assertRaises(threading.BrokenBarrierError):
@@ -191,7 +191,7 @@ def take_and_stay(lock, taken):
 
 
 def meet(barrier, answers):
-    answers.put(barrier.wait(30))
+    answers.put(barrier.wait(80))
 
 
 class BetweenProcesses(unittest.TestCase):
@@ -206,20 +206,20 @@ class BetweenProcesses(unittest.TestCase):
         lock, taken = net().Lock(name="dying"), net().Queue()
         self.addCleanup(lock.delete)
         first = self.spawn(take_and_stay, lock, taken)
-        _, fence = taken.get(timeout=30)
+        _, fence = taken.get(timeout=80)
         self.assertFalse(lock.acquire(False))
         first.kill()
-        self.assertTrue(lock.acquire(timeout=20))
+        self.assertTrue(lock.acquire(timeout=80))
         self.assertGreater(lock.fence, fence)
         lock.release()
 
     def test_a_holder_that_dies_gives_its_permit_back(self):
         semaphore, taken = net().Semaphore(1), net().Queue()
         holder = self.spawn(take_and_stay, semaphore, taken)
-        taken.get(timeout=30)
+        taken.get(timeout=80)
         self.assertFalse(semaphore.acquire(False))
         holder.kill()
-        self.assertTrue(semaphore.acquire(timeout=20))
+        self.assertTrue(semaphore.acquire(timeout=80))
 
     def test_a_signal_is_used_up(self):
         semaphore = net().Semaphore(0)
@@ -231,8 +231,8 @@ class BetweenProcesses(unittest.TestCase):
         barrier, answers = net().Barrier(3), net().Queue()
         for _ in range(2):
             self.spawn(meet, barrier, answers)
-        mine = barrier.wait(30)
-        self.assertEqual(sorted([mine] + [answers.get(timeout=30) for _ in range(2)]), [0, 1, 2])
+        mine = barrier.wait(80)
+        self.assertEqual(sorted([mine] + [answers.get(timeout=80) for _ in range(2)]), [0, 1, 2])
 
     def test_the_fence_rises_with_each_holder(self):
         one = net().Lock(name="fenced")
@@ -248,7 +248,7 @@ class BetweenProcesses(unittest.TestCase):
     def test_a_waiter_that_died_is_not_notified(self):
         condition, ready = net().Condition(), net().Queue()
         gone = self.spawn(wait_for_ever, condition, ready)
-        ready.get(timeout=30)
+        ready.get(timeout=80)
         woken = in_thread(self.wait_once, condition)
         wait_until(lambda: condition._waiting._stats().ready == 2, "both wait")
         gone.kill()
@@ -261,7 +261,7 @@ class BetweenProcesses(unittest.TestCase):
     @staticmethod
     def wait_once(condition):
         with condition:
-            return condition.wait(30)
+            return condition.wait(80)
 
 
 def wait_for_ever(condition, ready):

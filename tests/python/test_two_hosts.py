@@ -79,10 +79,10 @@ class TwoHosts(unittest.TestCase):
 
     def admin(self, *arguments):
         command = ["ip", "netns", "exec", BROKER_HOST, self.lab.bin("netqueue"), "-s", "tcp://10.99.0.1:%d" % PORT, *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=20).stdout
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=80).stdout
 
     def test_the_broker_is_on_another_host(self):
-        out, _ = self.start(OTHER_HOST, self.listing("import netqueue as queue"), "listing").communicate(timeout=30)
+        out, _ = self.start(OTHER_HOST, self.listing("import netqueue as queue"), "listing").communicate(timeout=80)
         expected = ["%s %d" % (word, n) for n in range(30) for word in ("Working on", "Finished")]
         self.assertEqual(out.splitlines(), expected + ["All work completed"])
 
@@ -91,7 +91,7 @@ class TwoHosts(unittest.TestCase):
         worker = source[:source.index("# Send thirty")].replace(", daemon=True", "")  # only the worker, which goes on for ever
         other = self.start(OTHER_HOST, worker, "listing")
         wait_until(lambda: '"waiting_gets":1' in self.admin("stat", "shared.listing.1", "--format", "json").replace(" ", ""), "the other host's worker waits")
-        out, _ = self.start(BROKER_HOST, source, "listing").communicate(timeout=30)
+        out, _ = self.start(BROKER_HOST, source, "listing").communicate(timeout=80)
         self.assertEqual(out.splitlines()[-1], "All work completed")
         other.kill()
         elsewhere = other.stdout.read()
