@@ -48,7 +48,7 @@ def preloaded(lab, name):
 # ------------------------------------------------------------------------------------------------------- consumers that stop or die
 
 
-@scenario(timeout=180, long_timeout=1200)
+@scenario(timeout=240, long_timeout=1200)
 def stopped_longer_than_a_lease(lab):
     """getters are stopped (SIGSTOP) until what they held has come to others, then go on"""
     broker = lab.broker("--session-timeout", "1s", "--session-grace", "500ms")
@@ -71,7 +71,7 @@ def stopped_longer_than_a_lease(lab):
     lab.note("%d accepted, %d delivered more than once, %d leases lost" % (len(history.accepted), again, history.lost_leases))
 
 
-@scenario(timeout=180, long_timeout=1200)
+@scenario(timeout=240, long_timeout=1200)
 def killed_workers(lab):
     """putters and getters are killed (kill -9) at any moment and replaced"""
     broker = lab.broker("--session-grace", "300ms")
@@ -88,7 +88,7 @@ def killed_workers(lab):
     lab.note("%d accepted, %d delivered more than once" % (len(history.accepted), history.again()))
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def slow_and_endless_consumers(lab):
     """some take their time, some never finish: hold_max takes their items back, the others do them"""
     broker = lab.broker()
@@ -113,7 +113,7 @@ def slow_and_endless_consumers(lab):
 # ------------------------------------------------------------------------------------------------------------------- the broker
 
 
-@scenario(timeout=180, long_timeout=1200)
+@scenario(timeout=240, long_timeout=1200)
 def restarts_under_load(lab):
     """graceful restarts: nothing is lost, nothing comes twice, no lease is lost"""
     broker = lab.broker("--session-grace", "30s")
@@ -170,7 +170,7 @@ class Clock:
             file.write(struct.pack("q", seconds))
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def clock_steps(lab):
     """steps of the wall clock by hours under load: nothing ends early or late, nothing comes twice"""
     clock = Clock(lab)
@@ -205,7 +205,7 @@ def clock_steps(lab):
     broker.await_stat("expiring", ready=0, expired=1)
 
 
-@scenario(timeout=120, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 def clock_steps_between_kills(lab):
     """the broker is killed and finds its clock hours ahead or behind: nothing is lost, nothing done comes again"""
     clock = Clock(lab)
@@ -226,7 +226,7 @@ def clock_steps_between_kills(lab):
 # ------------------------------------------------------------------------------------------------------------------------ limits
 
 
-@scenario(timeout=120, long_timeout=600)
+@scenario(timeout=240, long_timeout=600)
 def descriptors_run_out(lab):
     """connections take all descriptors, over several checkpoints: who is connected goes on; afterwards all is as before"""
     broker = lab.broker("--session-grace", "500ms", prefix=["prlimit", "--nofile=64:64"])
@@ -252,7 +252,7 @@ def descriptors_run_out(lab):
     settle(history, broker, workers, lab)
 
 
-@scenario(timeout=180, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 def thousands_of_sessions(lab):
     """600 sessions (20,000 with --long) come, put, get, and go, politely or not: descriptors, sessions and memory are flat"""
     broker = lab.broker("--session-grace", "100ms", "--session-timeout", "2s")

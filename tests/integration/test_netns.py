@@ -115,7 +115,7 @@ def with_network(work):
     return whole
 
 
-@scenario(timeout=120, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 @with_network
 def bad_link(lab, network):
     """one packet in ten or twenty lost, with netem also delay, duplicates and reordering: all done, nothing twice but with the flag"""
@@ -127,7 +127,7 @@ def bad_link(lab, network):
     lab.note("%d accepted, %d delivered more than once, %d reconnects" % (len(history.accepted), history.again(), history.reconnects))
 
 
-@scenario(timeout=180, long_timeout=1800)
+@scenario(timeout=240, long_timeout=1800)
 @with_network
 def link_down(lab, network):
     """the link is down for a moment, or for longer than sessions live; connections hang half open meanwhile"""
@@ -142,7 +142,7 @@ def link_down(lab, network):
         len(history.accepted), history.again(), history.lost_leases, history.reconnects))
 
 
-@scenario(timeout=180, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 @with_network
 def clients_that_vanish(lab, network):
     """the link goes with clients behind it and without FIN or RST: what they held goes to others"""
@@ -163,7 +163,7 @@ def clients_that_vanish(lab, network):
         gone.wait()
 
 
-@scenario(timeout=180, long_timeout=900)
+@scenario(timeout=240, long_timeout=900)
 @with_network
 def broker_killed_behind_a_cut(lab, network):
     """the broker is killed and started while the link is down: the clients find out by themselves and go on"""

@@ -171,7 +171,7 @@ def run(lab, sites, seconds, pause, each):
         program.signal(signal.SIGCONT)
 
 
-@scenario(timeout=180, long_timeout=7 * 86400)
+@scenario(timeout=240, long_timeout=7 * 86400)
 def soak(lab):
     """two brokers under load and random faults (12 s; an hour with --long)"""
     minutes = lab.minutes or (60 if lab.long else 0.2)

@@ -94,7 +94,7 @@ class Lines:
             check(consumer.running(), "a consumer ended with %s: %s", consumer.process.returncode, consumer.err[-500:])
             consumer.signal(signal.SIGTERM)
             consumer.wait(30)
-        until(lambda: not any(reader.is_alive() for reader in self.readers), 30, "all output is read")
+        until(lambda: not any(reader.is_alive() for reader in self.readers), 120, "all output is read")
         check(not self.wrong, "%s", self.wrong[:5])
         for number in self.accepted:
             missing = self.printed[number].count(0)
