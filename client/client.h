@@ -20,6 +20,8 @@ enum session_state {
     SESSION_UP,
 };
 
+#define MEMORY_AGAIN_MS 20u // what there was no memory for is tried again after so long
+
 struct session {
     enum session_state state;
     uint8_t id[NQ_SESSION_ID_BYTES];
@@ -32,7 +34,7 @@ struct session {
     uint64_t heard_ms;      // the last sign of life of the broker
     uint64_t sent_ms;       // the last frame to it
     uint64_t opened_ms;     // when the present endpoint was tried first
-    uint64_t not_before_ms; // HELLO was refused: not again before
+    uint64_t not_before_ms; // HELLO was refused, or there was no memory for it: not again before
     size_t server;          // index of the present endpoint
 };
 
@@ -53,6 +55,7 @@ struct nq_client {
     struct frame_pool frames;
     struct nq_arena *scratch; // for one outgoing frame
     uint64_t now_ms;          // of the present step
+    uint64_t again_ms;        // what there was no memory for is tried again then; UINT64_MAX: nothing waits for that
     uint64_t tick_ms;         // connection_tick_ms then
 
     char **servers;
@@ -99,6 +102,8 @@ void session_start(struct nq_client *client);
 void client_step(struct nq_client *client);
 // Only send.
 void client_send(struct nq_client *client);
+// There was no memory for something that is to be sent: there will be another step soon.
+void client_try_again(struct nq_client *client);
 uint64_t client_next_deadline_ms(const struct nq_client *client); // UINT64_MAX: none
 void session_goodbye(struct nq_client *client, uint64_t wait_ms);
 
@@ -106,7 +111,7 @@ bool session_send_packed(struct nq_client *client, const struct wire_request_fra
 
 // ----------------------------------------------------------------------------------------------------------- hello.c
 
-void session_send_hello(struct nq_client *client);
+bool session_send_hello(struct nq_client *client); // false: there was no memory, or no room
 void session_take_hello_reply(struct nq_client *client, const struct wire_reply *reply);
 void session_refused(struct nq_client *client, enum nq_status status); // all that is unanswered ends with it
 void session_tell_keeper(struct nq_client *client);                    // who we are

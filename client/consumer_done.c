@@ -110,7 +110,8 @@ void consumer_contribute(struct nq_consumer *self)
         struct request *request = token_request(WIRE_TASK_DONE, batch);
         if (request == NULL || !add_request(self, request, true, true)) {
             free(request);
-            return; // tried again with the next frame
+            client_try_again(self->client);
+            return;
         }
         self->dones = batch->next;
         batch->next = NULL;

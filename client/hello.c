@@ -16,7 +16,7 @@ static void fill_held(const struct nq_client *client, uint64_t *ids)
     }
 }
 
-void session_send_hello(struct nq_client *client)
+bool session_send_hello(struct nq_client *client)
 {
     struct session *session = &client->session;
     nq_arena_reset(client->scratch);
@@ -24,7 +24,7 @@ void session_send_hello(struct nq_client *client)
     uint64_t *waiting_ids = nq_arena_alloc(client->scratch, (waiting + 1) * sizeof *waiting_ids);
     uint64_t *held_ids = nq_arena_alloc(client->scratch, (client->leased_count + 1) * sizeof *held_ids);
     if (waiting_ids == NULL || held_ids == NULL) {
-        return;
+        return false;
     }
     (void)tracker_waiting_gets(&client->tracker, waiting_ids, waiting);
     fill_held(client, held_ids);
@@ -41,9 +41,11 @@ void session_send_hello(struct nq_client *client)
     };
     struct wire_request_frame frame = {
         .version = NQ_PROTOCOL_VERSION, .requests = &request, .count = 1, .workers = client->workers};
-    if (session_send_packed(client, &frame)) {
-        session->state = SESSION_GREETED;
+    if (!session_send_packed(client, &frame)) {
+        return false;
     }
+    session->state = SESSION_GREETED;
+    return true;
 }
 
 static void lose_leases(struct nq_client *client, bool store_gone)

@@ -101,10 +101,11 @@ static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
             turn->due_ms = 0;
             return UINT64_MAX;
         }
+        turn->waiting_to_send = true;
         if (!turn->open && turn->identity.endpoint != NULL) {
             turn->open = connection_open(self->connection, turn->identity.endpoint) == NQ_OK;
+            return turn->open ? 0 : interval_ms; // 0: its events are looked for before it is waited for
         }
-        turn->waiting_to_send = true;
     }
     if (turn->waiting_to_send && turn->open && connection_is_writable(self->connection) && send_renew(self, turn)) {
         turn->waiting_to_send = false;

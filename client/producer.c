@@ -180,7 +180,7 @@ static void send_gathered(struct nq_producer *self)
     struct batch *batch = self->gathering;
     struct request *request = batch != NULL ? request_create(WIRE_PUT) : NULL;
     if (request == NULL) {
-        return; // without memory: tried again with the next put or flush
+        return; // without memory: tried again with the next put, or while one is waited for
     }
     request->wire.as.put = (struct wire_put){
         .queue = bytes_of(self->queue),
@@ -259,11 +259,28 @@ static bool add_item(struct nq_producer *self, const struct nq_body *body, size_
     return true;
 }
 
-static bool has_room(void *user)
+static bool has_room(const struct nq_producer *self)
 {
-    const struct nq_producer *self = user;
     return self->failure.status != NQ_OK || self->window_items == 0 ||
            (self->window_items < self->options.window_items && self->window_bytes < self->options.window_bytes);
+}
+
+// Nothing is on its way whose answer would send what is gathered: there was no memory for that.
+static void send_if_idle(struct nq_producer *self)
+{
+    if (self->flying_count == 0 && self->failure.status == NQ_OK && self->gathering != NULL && self->gathering->count > 0) {
+        send_gathered(self);
+        client_send(self->client);
+        if (self->gathering != NULL) {
+            client_try_again(self->client);
+        }
+    }
+}
+
+static bool room_has_come(void *user)
+{
+    send_if_idle(user);
+    return has_room(user);
 }
 
 static bool is_full(const struct nq_producer *self, size_t more)
@@ -310,7 +327,7 @@ static enum nq_status wait_for_room(struct nq_producer *self)
     if (self->flying_count < wanted) {
         send_gathered(self);
     }
-    enum nq_status status = client_wait(self->client, has_room, self, UINT64_MAX, WAIT_INTERRUPTIBLE);
+    enum nq_status status = client_wait(self->client, room_has_come, self, UINT64_MAX, WAIT_INTERRUPTIBLE);
     self->held_up_ms = connection_tick_ms();
     return status;
 }
@@ -353,10 +370,7 @@ enum nq_status nq_producer_put(struct nq_producer *self, const struct nq_body *b
 static bool is_flushed(void *user)
 {
     struct nq_producer *self = user;
-    if (self->flying_count == 0 && self->failure.status == NQ_OK && self->gathering != NULL && self->gathering->count > 0) {
-        send_gathered(self);
-        client_send(self->client);
-    }
+    send_if_idle(self);
     return self->flying_count == 0 && (self->failure.status != NQ_OK || self->gathering == NULL || self->gathering->count == 0);
 }
 

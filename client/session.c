@@ -30,6 +30,7 @@ void session_start(struct nq_client *client)
         .session_grace_ms = NQ_SESSION_GRACE_MS_DEFAULT,
     };
     client->now_ms = connection_now_ms();
+    client->again_ms = UINT64_MAX;
     open_server(client);
 }
 
@@ -219,19 +220,33 @@ static bool send_frame(struct nq_client *client)
     return true;
 }
 
+void client_try_again(struct nq_client *client)
+{
+    client->again_ms = client->now_ms + MEMORY_AGAIN_MS;
+}
+
 void client_send(struct nq_client *client)
 {
+    bool sent = true;
     if (client->session.state != SESSION_UP) {
         return;
     }
-    if (client->tracker.unsent.count == 0 && client->returns == NULL) {
+    if (client->tracker.unsent.count == 0 && client->returns == NULL && client->again_ms == UINT64_MAX) {
         return;
     }
+    client->again_ms = UINT64_MAX;
     for (struct nq_consumer *consumer = client->consumers; consumer != NULL; consumer = consumer_next(consumer)) {
         consumer_contribute(consumer);
     }
     finish_send_returns(client);
-    while (client->tracker.unsent.count > 0 && connection_is_writable(client->connection) && send_frame(client)) {
+    if (client->returns != NULL) {
+        client_try_again(client);
+    }
+    while (client->tracker.unsent.count > 0 && sent && connection_is_writable(client->connection)) {
+        sent = send_frame(client);
+    }
+    if (!sent && connection_is_writable(client->connection)) { // it is not the connection, which would tell: there was no memory
+        client_try_again(client);
     }
 }
 
@@ -312,11 +327,14 @@ void client_step(struct nq_client *client)
     receive(client);
     tracker_run(&client->tracker, client->now_ms, session->heard_ms, client->timeout_ms);
     change_server(client);
+    take_events(client); // of a connection that was opened in this step, before it is waited for
     renew_on_silence(client);
     update_keeper(client);
-    if (session->state == SESSION_GREETING && client->now_ms >= session->not_before_ms &&
-        connection_is_writable(client->connection)) {
-        session_send_hello(client);
+    if (session->state == SESSION_GREETING && client->now_ms >= session->not_before_ms) {
+        session->not_before_ms = 0; // from now on it waits for the connection only
+        if (connection_is_writable(client->connection) && !session_send_hello(client)) {
+            session->not_before_ms = client->now_ms + MEMORY_AGAIN_MS;
+        }
     }
     client_send(client);
 }
@@ -330,8 +348,11 @@ uint64_t client_next_deadline_ms(const struct nq_client *client)
 {
     const struct session *session = &client->session;
     uint64_t deadline_ms = tracker_next_deadline_ms(&client->tracker, session->heard_ms, client->timeout_ms);
-    if (session->state == SESSION_GREETING && session->not_before_ms > client->now_ms) {
+    if (session->state == SESSION_GREETING && session->not_before_ms > 0) {
         sooner(&deadline_ms, session->not_before_ms);
+    }
+    if (session->state == SESSION_UP) {
+        sooner(&deadline_ms, client->again_ms);
     }
     if (session->state != SESSION_UP && client->servers_count > 1) {
         sooner(&deadline_ms, session->opened_ms + NEXT_SERVER_MS);

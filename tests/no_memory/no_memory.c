@@ -18,9 +18,9 @@ void no_memory_require(bool holds, const char *what)
     }
 }
 
-void no_memory_arm(enum alloc_scope scope, uint64_t nth, bool for_good)
+void no_memory_arm(enum alloc_scope scope, uint64_t nth, uint64_t failures)
 {
-    failing_alloc_arm(scope, nth, for_good);
+    failing_alloc_arm(scope, nth, failures);
 }
 
 bool no_memory_disarm(void)
@@ -30,22 +30,25 @@ bool no_memory_disarm(void)
     return failed;
 }
 
-static void run_all(const char *name, no_memory_run *run, bool for_good)
+void no_memory_each_with(const char *name, no_memory_run *run, uint64_t failures)
 {
     current_name = name;
     current_nth = 0;
     do {
         some_failed = false;
         current_nth++;
-        run(current_nth, for_good);
+        run(current_nth, failures);
         no_memory_require(current_nth < ALLOCATIONS_MAX, "it comes to an end");
     } while (some_failed);
     no_memory_require(current_nth > 1, "it allocates at all");
-    printf("%s: %llu allocations%s\n", name, (unsigned long long)current_nth - 1, for_good ? ", for good" : "");
+    printf("%s: %llu runs, %s\n", name, (unsigned long long)current_nth - 1,
+           failures == 1                ? "one failure each"
+           : failures == ALLOC_FOR_GOOD ? "for good"
+                                        : "memory comes back");
 }
 
 void no_memory_each(const char *name, no_memory_run *run)
 {
-    run_all(name, run, false);
-    run_all(name, run, true);
+    no_memory_each_with(name, run, 1);
+    no_memory_each_with(name, run, ALLOC_FOR_GOOD);
 }

@@ -7,7 +7,9 @@
 #include "netqueue.h"
 #include "no_memory.h"
 
-enum { MANY = 3, TIMEOUT_MS = 5000 };
+// A call tries again until its time-out, so memory that is out for good would be all waiting. It comes back after some failures:
+// more than a step of the library has, so that what it tries again at once fails again, too.
+enum { MANY = 3, TIMEOUT_MS = 30000, FAILURES = 40 };
 
 static struct fake_broker *broker;
 static char queue[32];
@@ -121,7 +123,7 @@ static enum nq_status create(struct nq_client **client)
     return nq_client_create(&options, client, NULL);
 }
 
-static void run_calls(uint64_t nth, bool for_good)
+static void run_calls(uint64_t nth, uint64_t failures)
 {
     static enum nq_status (*const parts[])(struct nq_client *) = {single, many, produce, consume, look};
     static uint64_t runs;
@@ -131,7 +133,7 @@ static void run_calls(uint64_t nth, bool for_good)
     no_memory_require(broker != NULL, "a broker to talk to");
     snprintf(queue, sizeof(queue), "q%llu", (unsigned long long)++runs);
     stored = done = 0;
-    no_memory_arm(ALLOC_THIS_THREAD, nth, for_good);
+    no_memory_arm(ALLOC_THIS_THREAD, nth, failures);
     status = create(&client);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == NQ_OK; i++) {
         status = parts[i](client);
@@ -156,6 +158,7 @@ static void run_calls(uint64_t nth, bool for_good)
 
 int main(void)
 {
-    no_memory_each("calls of the library", run_calls);
+    no_memory_each_with("calls of the library", run_calls, 1);
+    no_memory_each_with("calls of the library", run_calls, FAILURES);
     return 0;
 }

@@ -19,7 +19,7 @@ static void write_file(const char *text)
     close(fd);
 }
 
-static void run_broker(uint64_t nth, bool for_good)
+static void run_broker(uint64_t nth, uint64_t failures)
 {
     char words[][48] = {"netqueue-broker", "--listen", "tcp://127.0.0.1:1", "--listen", "ipc://x", "--data", "d",
                         "--endpoint-file", "e",        "--config",          ""};
@@ -32,7 +32,7 @@ static void run_broker(uint64_t nth, bool for_good)
         argv[i] = words[i];
     }
     setenv("NETQUEUE_BROKER_BACKUP_DIR", "b", 1);
-    no_memory_arm(ALLOC_THIS_THREAD, nth, for_good);
+    no_memory_arm(ALLOC_THIS_THREAD, nth, failures);
     enum nq_status status = config_load(&config, WORDS, argv, &error);
     bool failed = no_memory_disarm();
     no_memory_require(status == NQ_OK || (failed && status == NQ_NO_MEMORY), "it is read, or memory is out");
@@ -49,7 +49,7 @@ struct options {
     const char *text;
 };
 
-static void run_program(uint64_t nth, bool for_good)
+static void run_program(uint64_t nth, uint64_t failures)
 {
     static const struct cli_option table[] = {{'l', "list", "X", "", CLI_LIST, offsetof(struct options, list), 0, 0},
                                               {0, "text", "X", "", CLI_TEXT, offsetof(struct options, text), 0, 0}};
@@ -62,7 +62,7 @@ static void run_program(uint64_t nth, bool for_good)
     for (int i = 0; i < WORDS; i++) {
         argv[i] = words[i];
     }
-    no_memory_arm(ALLOC_THIS_THREAD, nth, for_good);
+    no_memory_arm(ALLOC_THIS_THREAD, nth, failures);
     int code = cli_parse(&program, WORDS, argv, &options, &arguments);
     bool read = code == 0 && cli_settings_load(&program, path, true, &options, &arguments);
     bool failed = no_memory_disarm();

@@ -248,14 +248,14 @@ static void look_afterwards(struct store *store)
     service_rig_close(&rig);
 }
 
-static void run_requests(uint64_t nth, bool for_good)
+static void run_requests(uint64_t nth, uint64_t failures)
 {
     struct service_rig rig;
     struct store_error error;
     const struct service_rig_config plain = config();
     struct store *store = create_store();
     no_memory_require(service_rig_open(&rig, store, &plain, &error) == NQ_OK, "a start with memory");
-    no_memory_arm(ALLOC_THIS_THREAD, nth, for_good);
+    no_memory_arm(ALLOC_THIS_THREAD, nth, failures);
     bool served = serve(&rig);
     bool failed = no_memory_disarm();
     no_memory_require(served || failed, "it ends only when memory is out");
@@ -268,7 +268,7 @@ static void run_requests(uint64_t nth, bool for_good)
 }
 
 // A start on a store with a bit of everything.
-static void run_start(uint64_t nth, bool for_good)
+static void run_start(uint64_t nth, uint64_t failures)
 {
     struct service_rig rig;
     struct store_error error;
@@ -281,7 +281,7 @@ static void run_start(uint64_t nth, bool for_good)
     }
     no_memory_require(service_rig_commit(&rig, 20) == NQ_OK, "and stores");
     service_rig_close(&rig);
-    no_memory_arm(ALLOC_THIS_THREAD, nth, for_good);
+    no_memory_arm(ALLOC_THIS_THREAD, nth, failures);
     enum nq_status status = service_rig_open(&rig, store, &plain, &error);
     bool failed = no_memory_disarm();
     no_memory_require(status == NQ_OK || (failed && status == NQ_NO_MEMORY), "a start ends well, or says that memory is out");

@@ -103,13 +103,13 @@ static void look_afterwards(void)
     store_close(&store);
 }
 
-static void run_in_new_folder(uint64_t nth, bool for_good)
+static void run_in_new_folder(uint64_t nth, uint64_t failures)
 {
     struct store *store = NULL;
     struct store_error error;
     committed = 0;
     make_parent();
-    no_memory_arm(ALLOC_ALL_THREADS, nth, for_good);
+    no_memory_arm(ALLOC_ALL_THREADS, nth, failures);
     enum nq_status status = open_store(&store, &error);
     no_memory_require((status == NQ_OK) == (store != NULL), "a store is open or there is none");
     if (status == NQ_OK) {

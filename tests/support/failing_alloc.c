@@ -16,18 +16,20 @@ void *__wrap_realloc(void *block, size_t size);
 char *__wrap_strdup(const char *text);
 
 static atomic_bool armed;
-static bool all_threads, keeps_failing;
+static bool all_threads;
 static pthread_t only_thread;
-static atomic_uint_fast64_t left; // allocations that go well
+static atomic_uint_fast64_t seen; // allocations since
+static uint64_t first_bad, bad_count;
 static atomic_bool has_failed;
 static _Thread_local bool is_paused;
 
-void failing_alloc_arm(enum alloc_scope scope, uint64_t nth, bool for_good)
+void failing_alloc_arm(enum alloc_scope scope, uint64_t nth, uint64_t failures)
 {
     all_threads = scope == ALLOC_ALL_THREADS;
-    keeps_failing = for_good;
+    first_bad = nth;
+    bad_count = failures;
     only_thread = pthread_self();
-    atomic_store(&left, nth);
+    atomic_store(&seen, 0);
     atomic_store(&has_failed, false);
     atomic_store(&armed, true);
 }
@@ -48,15 +50,10 @@ static bool fails(void)
     if (!atomic_load(&armed) || is_paused || (!all_threads && !pthread_equal(only_thread, pthread_self()))) {
         return false;
     }
-    uint64_t before = atomic_load(&left);
-    if (before > 1) {
-        atomic_fetch_sub(&left, 1);
+    uint64_t number = atomic_fetch_add(&seen, 1) + 1;
+    if (number < first_bad || number - first_bad >= bad_count) {
         return false;
     }
-    if (before == 0 && !keeps_failing) {
-        return false;
-    }
-    atomic_store(&left, 0);
     atomic_store(&has_failed, true);
     errno = ENOMEM;
     return true;
