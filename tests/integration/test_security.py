@@ -86,6 +86,18 @@ def keygen_makes_a_working_set(lab):
 
 
 @scenario
+def keygen_again(lab):
+    """the name of a client whose folder has been handed out and removed is not given a second time: its key stays as it was"""
+    ring = KeyRing(lab)
+    ring.add("alice")
+    os.rename(ring.of("alice"), lab.path("handed-out"))
+    before = read(ring.authorised("alice"))
+    error = lab.run("netqueue", "keygen", ring.dir, "alice").expect(78).one_line_error()
+    check(ring.authorised("alice") in error and "is there already" in error, error)
+    check_equal(read(ring.authorised("alice")), before, "alice's key")
+
+
+@scenario
 def secrets_that_others_may_read(lab):
     """refused by broker and programs, with a line that says which file; so is what others may change"""
     ring = KeyRing(lab)
