@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from nqlab import Skip, check, check_equal, main, scenario
+from nqlab import KeyRing, Skip, check, check_equal, main, scenario
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
@@ -61,6 +61,17 @@ def files_of_others(lab):
             os.chown(os.path.join(folder, name), 10001, 10001)
     ended = lab.run("netqueue-broker", "--memory", "--listen", "tcp://127.0.0.1:*", "--keys", lab.path("keys"), timeout=20).expect(78)
     check(b"ermission denied" in ended.err, "it says why: %s", ended.err)
+
+
+@scenario
+def memory_is_hidden(lab):
+    """the memory of a broker with keys cannot be looked into by another program of its user; without keys it can, so the look would find it"""
+    ring = KeyRing(lab)
+    for broker, readable in ((lab.broker(memory=True), True), (ring.serve(memory=True), False)):
+        command = (["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []) + ["cat", "/proc/%d/maps" % broker.pid]
+        looked = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * lab.slow, check=False)
+        check_equal(looked.returncode == 0 and b"netqueue-broker" in looked.stdout, readable, "seen of a broker with %s: %s" % (
+            "no keys" if readable else "keys", looked.stderr))
 
 
 def manual():
