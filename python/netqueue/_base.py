@@ -1,15 +1,16 @@
 """What the queues of threads and those of asyncio share: settings, the name at the broker, which items are held by whom."""
 import collections
+import itertools
 import operator
 import secrets
 import threading
 import weakref
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Deque, Dict, List, Optional, Sequence, Type, Union
 
 from . import _hub
 from ._codecs import Codec, find_codec
-from ._errors import DecodeError
-from ._ops import Declare, Get, Item, OnQueue, Operation, wait_ms
+from ._errors import NO_SUCH_QUEUE, DecodeError
+from ._ops import Declare, Finish, Get, Item, OnQueue, Operation, QueueStats, Shutdown, wait_ms
 
 _all_queues: "weakref.WeakSet[Base]" = weakref.WeakSet()
 
@@ -35,6 +36,11 @@ def _remove_temporary(hub: Any, name: bytes, shared: Dict[str, Any]) -> None:
 class Base:
     """One queue of one broker."""
 
+    @staticmethod
+    def _check(operation: Operation) -> Operation:
+        """It has ended well; else its exception, as this kind of queue names it."""
+        return operation.check()
+
     def _setup(self, settings: Dict[str, Any]) -> None:
         self._settings = settings
         self._name: bytes = settings["name"].encode()
@@ -52,9 +58,8 @@ class Base:
     def _after_fork(self) -> None:
         """A new process, with a session of its own: it holds nothing."""
         self._lock = threading.Lock()
-        self._held: "collections.OrderedDict[int, Item]" = collections.OrderedDict()
-        self._held_by: Dict[Any, "collections.OrderedDict[int, Item]"] = {}
-        self._next_key = 0
+        self._held_by: Dict[Any, Deque[Item]] = {}  # only the holder itself adds and removes its entry, so that needs no lock
+        self._keys = itertools.count(1)
         self._cached_hub = None
 
     def _open(self, maxsize: int, name: Optional[str], server: Optional[str], codec: Union[str, Codec], done: str, lease: Optional[float],
@@ -110,11 +115,11 @@ class Base:
     @property
     def name(self) -> str:
         """Its name at the broker; `netqueue stat NAME` shows it."""
-        return self._settings["name"]
+        return str(self._settings["name"])
 
     @property
     def server(self) -> str:
-        return self._settings["server"]
+        return str(self._settings["server"])
 
     # -- items in hand
 
@@ -123,34 +128,43 @@ class Base:
         return threading.get_ident()
 
     def _hold(self, item: Item) -> None:
+        item.key = next(self._keys)
         holder = self._holder()
-        with self._lock:
-            self._next_key += 1
-            item.key, item.holder = self._next_key, holder
-            self._held[item.key] = item
-            mine = self._held_by.get(holder)
-            if mine is None:
-                mine = self._held_by[holder] = collections.OrderedDict()
-            mine[item.key] = item
+        mine = self._held_by.get(holder)
+        if mine is None:
+            mine = self._held_by[holder] = collections.deque()
+        mine.append(item)
 
     def _oldest(self, remove: bool) -> Item:
         """The caller's oldest, else the oldest of all. ValueError: there is none."""
-        with self._lock:
-            items = self._held_by.get(self._holder()) or self._held
-            if not items:
-                raise ValueError("task_done() called too many times")
-            item = next(iter(items.values()))
-            if remove:
-                self._forget(item)
-            return item
-
-    def _forget(self, item: Item) -> None:
-        self._held.pop(item.key, None)
-        mine = self._held_by.get(item.holder)
+        holder = self._holder()
+        mine = self._held_by.get(holder)
         if mine is not None:
-            mine.pop(item.key, None)
-            if not mine:
-                del self._held_by[item.holder]
+            try:
+                item = mine.popleft() if remove else mine[0]
+                if not mine:
+                    self._held_by.pop(holder, None)
+                return item
+            except IndexError:  # another thread has just finished it for us
+                pass
+        return self._oldest_of_others(remove)
+
+    def _oldest_of_others(self, remove: bool) -> Item:
+        while True:
+            oldest, lowest = None, 0
+            for held in list(self._held_by.values()):
+                try:
+                    key = held[0].key
+                except IndexError:
+                    continue
+                if oldest is None or key < lowest:
+                    oldest, lowest = held, key
+            if oldest is None:
+                raise ValueError("task_done() called too many times")
+            try:
+                return oldest.popleft() if remove else oldest[0]
+            except IndexError:  # its holder was quicker
+                pass
 
     def task_done(self) -> None:
         """The work on the oldest item that this thread (task) has got is done; if it has none, the oldest that anyone has got through this object.
@@ -173,8 +187,83 @@ class Base:
             self._hold(item)
         return value
 
-    def _take_all(self, items: List[Item]) -> List[Any]:
+    def _take_all(self, items: Sequence[Item]) -> List[Any]:
         return [self._take(item) for item in items]
+
+
+class WholeQueue(Base):
+    """The queue as such, for those who wait and for those who await: both mean one round trip."""
+
+    def _get_request(self, max_items: int, timeout: Optional[float]) -> Get:
+        return Get(self._name, max_items, timeout, self._lease_ms, self._hold_max_ms)
+
+    def stats(self) -> QueueStats:
+        """All numbers of the queue at this moment."""
+        stats = self._check(self._run(OnQueue(self._name, "stat"))).stats
+        assert stats is not None
+        return stats
+
+    def qsize(self) -> int:
+        """How many items can be got now."""
+        return self.stats().ready
+
+    def empty(self) -> bool:
+        return self.qsize() == 0
+
+    def full(self) -> bool:
+        stats = self.stats()
+        return 0 < stats.maxsize <= stats.ready
+
+    @property
+    def maxsize(self) -> int:
+        return int(self._maxsize)
+
+    @maxsize.setter
+    def maxsize(self, maxsize: int) -> None:
+        self._check(self._run(Declare(self._name, {"maxsize": max(0, maxsize)}, update=True)))
+        self._maxsize = self._settings["maxsize"] = maxsize
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """No more puts; gets go on until the queue is empty. `immediate` empties it. For all processes, and for good."""
+        self._check(self._run(Shutdown(self._name, immediate)))
+
+    def delete(self) -> None:
+        """Remove the queue from the broker."""
+        operation = self._run(OnQueue(self._name, "delete"))
+        if operation.status != NO_SUCH_QUEUE:
+            self._check(operation)
+
+
+class LeaseOf:
+    """An item on lease, with its object as `value`: what the leases of threads and those of tasks share."""
+
+    def __init__(self, queue: Any, item: Item) -> None:
+        self._queue, self._item = queue, item
+        self._details = item.read_details()
+        self.body: bytes = item.body
+        self.value: Any = queue._codec.decode(item.body)
+
+    seq = property(lambda self: self._details["seq"], doc="its place in the queue, from 1")
+    deliveries = property(lambda self: self._details["deliveries"], doc="how often it was handed out, this time included")
+    failures = property(lambda self: self._details["failures"], doc="how often work on it has failed")
+    redelivered = property(lambda self: self._details["redelivered"], doc="may have been in somebody's hands before")
+    fence = property(lambda self: self._details["fence"], doc="rises with each delivery, over restarts of the broker, too")
+    headers = property(lambda self: dict(self._details["headers"]), doc="what was put along with it, as bytes")
+
+    def _finish(self, how: str, **more: Any) -> Finish:
+        if self._item.pointer is None:
+            raise ValueError("the item is finished already")
+        return Finish(self._item, how, **more)
+
+    def _finish_after(self, kind: Optional[Type[BaseException]], error: Optional[BaseException]) -> Optional[Finish]:
+        """What becomes of it at the end of its block."""
+        if self._item.pointer is None:  # the block has decided itself
+            return None
+        if kind is None:
+            return self._finish("task_done")
+        if issubclass(kind, Exception):
+            return self._finish("requeue", failed=True, reason=("%s: %s" % (kind.__name__, error))[:120])
+        return self._finish("requeue")  # KeyboardInterrupt, cancelled and the like say nothing about the item
 
 
 def _attach(kind: Any, settings: Dict[str, Any]) -> Any:

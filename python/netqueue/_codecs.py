@@ -1,4 +1,5 @@
 """How objects become the bytes of an item, and back."""
+import functools
 import json
 import pickle
 from typing import Any, Callable, NamedTuple, Union
@@ -10,10 +11,6 @@ class Codec(NamedTuple):
     name: str
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
-
-
-def _pickle(value: Any) -> bytes:
-    return pickle.dumps(value, 5)  # the newest that Python 3.9 can read, too
 
 
 def _to_json(value: Any) -> bytes:
@@ -35,7 +32,8 @@ def _to_str(value: Any) -> bytes:
 
 
 CODECS = {codec.name: codec for codec in (
-    Codec("pickle", _pickle, pickle.loads),
+    # protocol 5 is the newest that Python 3.9 can read, too
+    Codec("pickle", functools.partial(pickle.dumps, protocol=5), pickle.loads),
     Codec("json", _to_json, json.loads),
     Codec("bytes", _to_bytes, bytes),
     Codec("str", _to_str, bytes.decode),

@@ -1,5 +1,6 @@
 """The exceptions: those of the module queue where there is one, and one for each other way a request may end."""
 import queue
+from typing import Any, Dict, Type
 
 from ._library import lib
 
@@ -9,7 +10,7 @@ Empty = queue.Empty
 if hasattr(queue, "ShutDown"):  # Python 3.13
     ShutDown = queue.ShutDown
 else:
-    class ShutDown(Exception):
+    class ShutDown(Exception):  # type: ignore[no-redef]
         """Raised when put/get with shut-down queue."""
 
 
@@ -70,17 +71,17 @@ class DecodeError(Error, ValueError):
     body = b""
 
 
-OK, FULL, EMPTY, TIMED_OUT, NO_SUCH_QUEUE, LEASE_LOST, CLOSED, INTERRUPTED = 0, 1, 2, 4, 5, 12, 24, 29
+OK, FULL, EMPTY, TIMED_OUT, NO_SUCH_QUEUE, LEASE_LOST, CLOSED = 0, 1, 2, 4, 5, 12, 24
 
-_CLASSES = {1: Full, 2: Empty, 3: ShutDown, 5: NoSuchQueue, 6: TooLarge, 8: NoSpace, 11: OutcomeUnknown, 12: LeaseLost, 14: DifferentOptions,
+_CLASSES: Dict[int, Type[Exception]] = {1: Full, 2: Empty, 3: ShutDown, 5: NoSuchQueue, 6: TooLarge, 8: NoSpace, 11: OutcomeUnknown, 12: LeaseLost, 14: DifferentOptions,
             15: BadName, 17: LimitReached, 19: NotAuthorised, 21: Unreachable, 24: Closed}
 
 
-def error_of(status, what="", text=""):
+def error_of(status: int, what: str = "", text: str = "") -> Exception:
     """The exception for a status that is not OK."""
     kind = _CLASSES.get(status, Error)
     if kind in (Full, Empty, ShutDown):
         return kind()
-    error = kind("%s%s" % (what and what + ": ", text or lib.nq_status_text(status).decode()))
+    error: Any = kind("%s%s" % (what and what + ": ", text or lib.nq_status_text(status).decode()))
     error.status = lib.nq_status_name(status).decode()
-    return error
+    return error  # type: ignore[no-any-return]

@@ -1,8 +1,9 @@
 """The connection of this process with one broker: one I/O thread owns the library's client, all other threads hand it operations.
 
 An operation is started by the I/O thread and finished by it, when its completion comes. The thread that handed it in waits on a lock of
-its own, or gave a function to be called. When nothing else is under way, a short operation is run by the thread that wants it, with the library's
-blocking form: that saves two changes of thread, about half of what a put or get costs. `driving` is held by whoever uses the client.
+its own, or gave a function to be called. When nothing else is under way, the thread that wants an operation starts it itself and waits a moment for
+its completion: that saves two changes of thread, about half of what a put or get costs. What takes longer goes on in the I/O thread, and the wait for it
+can be interrupted. `driving` is held by whoever uses the client.
 """
 import collections
 import itertools
@@ -13,15 +14,18 @@ import socket
 import sys
 import threading
 import time
-from ctypes import byref, c_void_p
-from typing import Any, Callable, Dict, List, Optional
+from ctypes import byref, c_size_t, c_void_p
+from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
-from ._errors import CLOSED, Closed, error_of
+from ._errors import CLOSED, OK, Closed, error_of
 from ._library import Completion, lib, make_client
 from ._ops import Item, Operation, start_dones
 
 DEFAULT_SERVER = "tcp://127.0.0.1:5510"
-UPKEEP_MS, HOT_MS = 250, 2  # how long the I/O thread sleeps while nothing is under way; and while others use the client themselves
+UPKEEP_MS = 250   # how long the I/O thread sleeps while nothing is under way
+HOT_MS = 2        # and while it need not be woken for a done
+IDLE_MS = 50      # what was got ahead and lies idle for so long goes back
+CALL_WAIT_MS = 10 # so long a thread waits for its operation by itself
 CROWDED_SECONDS = 1.0
 CLOSE_SECONDS = 10.0  # for what was put with confirm='flush', and for dones, when the process ends
 
@@ -52,19 +56,24 @@ class Hub:
         self.client, failure = make_client(servers, _timeout_ms(), _client_name())
         if failure:
             raise ValueError("netqueue server %r: %s" % (server, failure[1]))
-        self.inbox: collections.deque = collections.deque()
+        self.inbox: Deque[Any] = collections.deque()
+        self.urgent = False  # there is more in it than dones
         self.running: Dict[int, Operation] = {}  # by the number of the request
-        self.outboxes: list = []                 # with puts that are not confirmed
+        self.stocks: Set[Any] = set()            # of items that were got ahead
+        self.stocks_due = 0.0
+        self.outboxes: List[Any] = []                 # with puts that are not confirmed
         self.lanes: Dict[bytes, List[int]] = collections.defaultdict(list)  # free ones, by queue
         self.lanes_made: Dict[bytes, Any] = collections.defaultdict(lambda: itertools.count(1))
         self.lost = 0        # dones whose lease was lost
         self.closing: Optional[float] = None  # until when what is under way may end
         self.closed = False
         self.asleep = False
-        self.driving = threading.Lock()
-        self.calls = self.calls_seen = 0  # operations run by the threads that wanted them
+        self.driving: Any = threading.RLock()  # held once; it knows its owner, so that an interrupted thread knows whether it is
+        self.completion = Completion()         # for who drives
+        self.room: Tuple[int, Any, Any] = (0, None, None)  # for addresses and lengths of bodies, for who drives
+        self.calls = self.calls_seen = 0  # operations run by the threads that wanted them, and dones told by the I/O thread
         self.hot = False     # the I/O thread looks at the inbox every HOT_MS: it need not be woken for a done
-        self.waiting_call = False  # one waits for an item
+        self.waiting_call = False  # a thread waits for its own operation
         self.crowded_until = 0.0   # several threads are at work: they do better by the I/O thread
         self.wake_reader, self.wake_writer = os.pipe()
         for end in (self.wake_reader, self.wake_writer):
@@ -77,8 +86,11 @@ class Hub:
     def submit(self, operation: Any) -> None:
         """An Operation to be started, an Item that is done, or a function to be called in the I/O thread."""
         self.inbox.append(operation)
-        if type(operation) is Item and self.hot:
-            return  # it goes along with the next call, or within HOT_MS
+        if type(operation) is Item:
+            if self.hot:
+                return  # it goes along with the next call, or within HOT_MS
+        else:
+            self.urgent = True
         if self.waiting_call:
             self.crowded_until = time.monotonic() + CROWDED_SECONDS
             lib.nq_interrupt(self.client)
@@ -95,46 +107,74 @@ class Hub:
         """Start it and wait until it has ended."""
         if self.closed:
             self._refuse(operation)
-        if threading.get_ident() == self.thread.ident:
-            raise RuntimeError("netqueue: a queue was used in a destructor that happens to run in the I/O thread")
-        if operation.callable and self._call(operation):
-            return operation
-        operation.signal = signal = threading.Lock()
-        signal.acquire()
-        self.submit(operation)
-        if self.closed and not operation.ended:  # it was closed meanwhile: nobody will look at the inbox any more
-            self._refuse(operation)
+        if threading.get_ident() == self.thread.ident or self.driving._is_owned():
+            raise RuntimeError("netqueue: a queue was used in a destructor, while this thread was using the connection")
         try:
-            signal.acquire()
+            if not self._start_here(operation):
+                operation.signal = threading.Lock()
+                operation.signal.acquire()
+                self.submit(operation)
+                if self.closed and not operation.ended:  # it was closed meanwhile: nobody will look at the inbox any more
+                    self._refuse(operation)
+            if operation.signal is not None:
+                operation.signal.acquire()
         except BaseException:  # KeyboardInterrupt: nobody will take what it brings
             self.abandon(operation)
             raise
         return operation
 
-    def _call(self, operation: Operation) -> bool:
-        """Run it here. False: it has not ended, and nothing has happened."""
-        if time.monotonic() < self.crowded_until or not self.driving.acquire(False):
+    def _start_here(self, operation: Operation) -> bool:
+        """Start it in this thread, and wait a moment. False: others are at work, and nothing has happened."""
+        if time.monotonic() < self.crowded_until:
             return False
         try:
+            if not self.driving.acquire(False):
+                return False
             done = self._waiting_dones()
             if done is None or self.running or self.outboxes or self.closing is not None or self.closed:
+                self.inbox.extendleft(reversed(done or ()))
                 return False
             self.calls += 1
             if done:
                 start_dones(self, done, quietly=True)
-            operation.call(self)
-            self._collect()
-            return operation.ended
+            self.begin(operation)
+            self._await(operation)
+            return True
         finally:
-            self.driving.release()
+            if self.driving._is_owned():
+                if operation.request and not operation.ended:
+                    self._hand_over(operation)
+                self.driving.release()
+
+    def _await(self, operation: Operation) -> None:
+        self.waiting_call = True
+        try:
+            completion, here = self.completion, byref(self.completion)
+            while not operation.ended:
+                wait_ms = 0 if self.urgent else CALL_WAIT_MS  # who handed that in may not have seen that we wait
+                if lib.nq_wait_completion(self.client, wait_ms, here) != OK:
+                    return
+                self._take(completion)
+        finally:
+            self.waiting_call = False
+
+    def _hand_over(self, operation: Operation) -> None:
+        operation.signal = threading.Lock()
+        operation.signal.acquire()
+        self._wake()
 
     def _waiting_dones(self) -> Optional[List[Item]]:
-        """What the inbox holds, if that is nothing but items that are done."""
+        """What the inbox holds, taken out, if that is nothing but items that are done."""
         inbox = self.inbox
-        count = len(inbox)
-        if any(type(inbox[index]) is not Item for index in range(count)):
-            return None
-        return [inbox.popleft() for _ in range(count)]
+        done: List[Item] = []
+        while inbox:
+            entry = inbox.popleft()
+            if type(entry) is not Item:
+                inbox.appendleft(entry)
+                inbox.extendleft(reversed(done))
+                return None
+            done.append(entry)
+        return done
 
     def _refuse(self, operation: Operation) -> None:
         _end_with_the_process()
@@ -175,13 +215,14 @@ class Hub:
         """Until nothing is under way. False: it is time to close."""
         client, process = self.client, lib.nq_client_process
         while True:
+            self._look_after_stocks()
             self._drain_inbox()
             process(client)
-            if self._collect() or self.inbox:
+            if self._collect() or self.urgent:
                 continue
             if self.closing is not None and self._may_close():
                 return False
-            if not self.running and not self.outboxes and self.closing is None:
+            if not self.running and not self.outboxes and not self.inbox and self.closing is None:
                 return True
             timeout_ms = lib.nq_client_timeout_ms(client)
             if self.closing is not None:
@@ -191,26 +232,38 @@ class Hub:
     def _rest(self) -> None:
         """Until there is something to do: handed in, or upkeep. Others may use the client meanwhile."""
         until = time.monotonic() + UPKEEP_MS / 1000
-        while time.monotonic() < until:
-            self.hot, self.calls_seen = self.calls != self.calls_seen, self.calls
-            if self._sleep(self.wakes, HOT_MS if self.hot else UPKEEP_MS) or self.inbox:
-                break
-        self.hot = False  # before the inbox is looked at: a done that was not told of is in it by now
+        while time.monotonic() < until and not self._sleep(self.wakes, UPKEEP_MS) and not self.inbox:
+            self._look_after_stocks()
+
+    def _look_after_stocks(self) -> None:
+        now = time.monotonic()
+        if self.stocks and now >= self.stocks_due:
+            self.stocks_due = now + IDLE_MS / 1000
+            for stock in list(self.stocks):
+                if stock.give_back_idle():
+                    self.stocks.discard(stock)
 
     def _sleep(self, poll: Any, timeout_ms: Optional[int]) -> bool:
         """True: woken by who handed in something."""
         woken = False
+        self.hot, self.calls_seen = self.calls != self.calls_seen, self.calls
+        for soon, some_ms in ((self.hot, HOT_MS), (self.stocks, IDLE_MS)):
+            if soon and (timeout_ms is None or timeout_ms > some_ms):
+                timeout_ms = some_ms
         self.asleep = True
-        if not self.inbox:  # who puts something there now sees `asleep`
+        # Who hands in something now sees `asleep`, and what it was before, we see here. Dones of a hot moment wait for the moment's end.
+        if not self.urgent and (self.hot or not self.inbox):
             for fd, _ in poll.poll(timeout_ms):
                 if fd == self.wake_reader:
                     self.asleep = False
                     os.read(self.wake_reader, 65536)
                     woken = True
         self.asleep = False
+        self.hot = False  # before the inbox is looked at: a done that was not told of is in it by now
         return woken
 
     def _drain_inbox(self) -> None:
+        self.urgent = False
         inbox = self.inbox
         done: List[Item] = []
         for _ in range(len(inbox)):
@@ -226,6 +279,7 @@ class Hub:
             else:
                 entry()
         if done:
+            self.calls += 1
             start_dones(self, done)
 
     def begin(self, operation: Operation) -> None:
@@ -239,17 +293,28 @@ class Hub:
             operation.end(self, operation.refusal(self))
 
     def _collect(self) -> bool:
-        completion = Completion()
         some = False
-        client, following, running = self.client, lib.nq_next_completion, self.running
-        while following(client, byref(completion)) == 0:
+        completion = self.completion
+        while lib.nq_next_completion(self.client, byref(completion)) == OK:
             some = True
-            operation = running.pop(completion.request, None)
-            if operation is not None:
-                operation.complete(self, completion)
-            elif completion.status:  # of dones that went along with a call
-                self.lost += 1
+            self._take(completion)
         return some
+
+    def _take(self, completion: Completion) -> None:
+        operation = self.running.pop(completion.request, None)
+        if operation is not None:
+            operation.complete(self, completion)
+        elif completion.status:  # of dones that went along with a call
+            self.lost += 1
+
+    def arrays(self, count: int) -> Tuple[Any, Any]:
+        """For addresses and lengths of so many bodies."""
+        size, bodies, lens = self.room
+        if size < count:
+            size = max(16, 2 * size, count)
+            bodies, lens = (c_void_p * size)(), (c_size_t * size)()
+            self.room = size, bodies, lens
+        return bodies, lens
 
     def give_back(self, pointer: int) -> None:
         """Uncounted, with the next request."""
@@ -269,7 +334,7 @@ class Hub:
     def _may_close(self) -> bool:
         if time.monotonic() > (self.closing or 0):
             return True
-        return not self.outboxes and not any(operation.must_end for operation in self.running.values())
+        return not self.outboxes and not any(operation.must_end and not operation.abandoned for operation in self.running.values())
 
     def _drop_rest(self) -> None:
         rest = list(self.running.values()) + [entry for entry in self.inbox if isinstance(entry, Operation)]

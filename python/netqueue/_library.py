@@ -1,8 +1,13 @@
 """libnetqueue as ctypes sees it: structures, functions, where the shared library is. Nothing else of the package knows about C."""
 import ctypes
 import ctypes.util
+import itertools
 import os
+from array import array
 from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+Prototype = Tuple[Any, List[Any]]  # what is returned, the arguments
 
 WAIT_FOREVER = 2 ** 64 - 1
 ITEMS_PER_REQUEST_MAX = 10000
@@ -54,9 +59,24 @@ class Completion(Structure):
                 ("items", POINTER(c_void_p)), ("items_count", c_size_t), ("count", c_uint64), ("stats", POINTER(QueueStats))]
 
 
+bytes_at: Any = ctypes.pythonapi.PyBytes_FromStringAndSize  # (address, length); as ctypes.string_at, with less in between
+bytes_at.restype, bytes_at.argtypes = ctypes.py_object, [c_void_p, ctypes.c_ssize_t]
+
+
+def table_of(bodies: Sequence[bytes]) -> Tuple["array[int]", bytes]:
+    """An array of Body without headers, and what it points into. Made of columns: a thousand structures of ctypes take ten times as long."""
+    joined = b"".join(bodies)
+    lens = array("L", map(len, bodies))
+    first = ctypes.cast(c_char_p(joined), c_void_p).value or 0
+    table = array("L", bytes(ctypes.sizeof(Body) * len(lens)))
+    table[0::4] = array("L", list(itertools.accumulate(lens, initial=first))[:-1])
+    table[1::4] = lens
+    return table, joined
+
+
 # The functions that return at once are called with the interpreter's lock held: letting go of it for a microsecond would hand it to
 # another thread for up to five milliseconds. Those that may wait are in BLOCKING.
-AT_ONCE = {
+AT_ONCE: Dict[str, Prototype] = {
     "nq_version": (c_char_p, []),
     "nq_status_text": (c_char_p, [c_int]),
     "nq_status_name": (c_char_p, [c_int]),
@@ -72,10 +92,10 @@ AT_ONCE = {
     "nq_item_header": (HeaderField, [c_void_p, c_size_t]),
     "nq_item_destroy": (None, [POINTER(c_void_p)]),
     "nq_free": (None, [c_void_p]),
-    "nq_start_put": (c_uint64, [c_void_p, c_char_p, POINTER(Body), c_size_t, POINTER(PutOptions), c_void_p]),
+    "nq_start_put": (c_uint64, [c_void_p, c_char_p, c_void_p, c_size_t, POINTER(PutOptions), c_void_p]),
     "nq_start_get": (c_uint64, [c_void_p, c_char_p, c_size_t, POINTER(GetOptions), c_void_p]),
     "nq_start_task_done": (c_uint64, [c_void_p, POINTER(c_void_p), c_void_p]),
-    "nq_start_task_done_many": (c_uint64, [c_void_p, POINTER(c_void_p), c_size_t, c_void_p]),
+    "nq_start_task_done_many": (c_uint64, [c_void_p, c_void_p, c_size_t, c_void_p]),
     "nq_start_requeue": (c_uint64, [c_void_p, POINTER(c_void_p), POINTER(RequeueOptions), c_void_p]),
     "nq_start_extend": (c_uint64, [c_void_p, c_void_p, c_uint64, c_void_p]),
     "nq_start_join": (c_uint64, [c_void_p, c_char_p, c_uint64, c_void_p]),
@@ -92,28 +112,32 @@ AT_ONCE = {
     "nq_client_process": (c_int, [c_void_p]),
     "nq_next_completion": (c_int, [c_void_p, POINTER(Completion)]),
 }
-BLOCKING = {
+BLOCKING: Dict[str, Prototype] = {
     "nq_client_create": (c_int, [POINTER(ClientOptions), POINTER(c_void_p), POINTER(c_char_p)]),
     "nq_client_destroy": (None, [POINTER(c_void_p)]),
-    "nq_put": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(PutOptions), POINTER(c_uint64)]),
-    "nq_get_many": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(GetOptions), POINTER(c_void_p), POINTER(c_size_t)]),
+    "nq_wait_completion": (c_int, [c_void_p, c_uint64, POINTER(Completion)]),
 }
 
 
 class Library:
     """The functions, each an attribute."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        for loader, functions in ((ctypes.PyDLL, AT_ONCE), (ctypes.CDLL, BLOCKING)):
-            library = loader(path)
-            for name, (result, arguments) in functions.items():
-                function = getattr(library, name)
-                function.restype, function.argtypes = result, arguments
-                setattr(self, name, function)
+        self._add(ctypes.PyDLL(path), AT_ONCE)
+        self._add(ctypes.CDLL(path), BLOCKING)
+
+    def _add(self, library: ctypes.CDLL, functions: Dict[str, Prototype]) -> None:
+        for name, (result, arguments) in functions.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
+
+    def __getattr__(self, name: str) -> Any:  # for who looks for a function that is not there, and for mypy
+        raise AttributeError("libnetqueue has no function %s here" % name)
 
 
-def _candidates():
+def _candidates() -> List[str]:
     named = os.environ.get("NETQUEUE_LIBRARY")
     if named:
         return [named]
@@ -122,8 +146,8 @@ def _candidates():
     return [path for path in (beside if os.path.exists(beside) else None, found, "libnetqueue.so.0") if path]
 
 
-def _load():
-    reason = None
+def _load() -> Library:
+    reason: Optional[Exception] = None
     for path in _candidates():
         try:
             return Library(path)
@@ -135,7 +159,7 @@ def _load():
 lib = _load()
 
 
-def fill_options(options):
+def fill_options(options: Dict[str, Any]) -> QueueOptions:
     """QueueOptions of a dict; what is None is not given."""
     filled = QueueOptions()
     for name, value in options.items():
@@ -145,7 +169,7 @@ def fill_options(options):
     return filled
 
 
-def make_client(servers, timeout_ms, name):
+def make_client(servers: Sequence[bytes], timeout_ms: int, name: bytes) -> Tuple[Any, Optional[Tuple[int, str]]]:
     """(pointer to the client, None) or (None, (status, why))."""
     options, client, why = ClientOptions(timeout_ms=timeout_ms, name=name), c_void_p(), c_char_p()
     if servers:

@@ -1,11 +1,13 @@
-"""The operations that a hub's I/O thread runs: each makes one request of the library and takes its completion."""
+"""The operations that a hub runs: each makes one request of the library and takes its completion."""
 import collections
 import threading
-from ctypes import byref, c_char_p, c_size_t, c_void_p, cast, string_at
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from array import array
+from ctypes import byref, c_char_p, c_void_p, cast, string_at
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ._errors import EMPTY, FULL, INTERRUPTED, LEASE_LOST, OK, error_of
-from ._library import (COUNTERS, WAIT_FOREVER, Body, GetOptions, HeaderField, PutOptions, RequeueOptions, fill_options, lib)
+from ._errors import LEASE_LOST, OK, error_of
+from ._library import (COUNTERS, WAIT_FOREVER, Body, GetOptions, HeaderField, PutOptions, RequeueOptions, bytes_at, fill_options, lib,
+                       table_of)
 
 Headers = Sequence[Tuple[str, bytes]]
 
@@ -48,18 +50,21 @@ class QueueStats(NamedTuple):
 
 
 def _stats_of(raw: Any) -> QueueStats:
-    return QueueStats(raw.name.decode(), *(getattr(raw, name) for name in COUNTERS), raw.state, raw.waiting_gets, raw.waiting_puts,
-                      raw.waiting_joins, raw.consumers, raw.options.maxsize, raw.options.temporary)
+    counters = {name: getattr(raw, name) for name in COUNTERS}
+    return QueueStats(name=raw.name.decode(), **counters, state=raw.state, waiting_gets=raw.waiting_gets, waiting_puts=raw.waiting_puts,
+                      waiting_joins=raw.waiting_joins, consumers=raw.consumers, maxsize=raw.options.maxsize, temporary=raw.options.temporary)
 
 
 class Item:
-    """An item on lease to this process. Made by the I/O thread; `pointer` is None once it was finished."""
+    """An item on lease to this process. Made by who drives the client; `pointer` is None once it was finished."""
 
-    __slots__ = ("hub", "queue", "pointer", "body", "key", "holder", "_details")
+    __slots__ = ("hub", "queue", "pointer", "body", "key", "_details")
 
     def __init__(self, hub: Any, queue: bytes, pointer: int, body: bytes) -> None:
-        self.hub, self.queue, self.pointer, self.body = hub, queue, pointer, body
-        self.key = self.holder = self._details = None
+        self.hub, self.queue, self.body = hub, queue, body
+        self.pointer: Optional[int] = pointer
+        self.key = 0  # its place among those that are held
+        self._details: Optional[Dict[str, Any]] = None
 
     def take(self) -> Optional[int]:
         """The pointer, once: who has it finishes the item."""
@@ -80,46 +85,42 @@ class Item:
         return self._details or {}
 
     def __del__(self) -> None:
-        pointer = self.take() if getattr(self, "pointer", None) is not None else None
+        pointer = self.pointer
         if pointer is not None:
+            self.pointer = None
             hub = self.hub
             hub.submit(lambda: hub.closed or hub.give_back(pointer))
 
 
 def make_items(hub: Any, queue: bytes, pointers: Any, count: int) -> List[Item]:
-    bodies, lens = (c_void_p * count)(), (c_size_t * count)()
+    bodies, lens = hub.arrays(count)
     lib.nq_items_bodies(pointers, count, bodies, lens)
-    return [Item(hub, queue, pointer, string_at(body, length)) for pointer, body, length in zip(pointers[:count], bodies, lens)]
+    return [Item(hub, queue, pointer, bytes_at(body, length))
+            for pointer, body, length in zip(pointers[:count], bodies[:count], lens[:count])]
 
 
 class Operation:
     """One request. `status` holds once it has ended."""
 
-    __slots__ = ("queue", "request", "status", "text", "signal", "when_ended", "abandoned", "ended", "items", "count", "stats", "accepted", "what")
-    callable = False  # by the thread that wants it
     must_end = False  # the connection is not closed before it has ended
+    request = status = count = accepted = 0
+    text = ""
+    signal: Any = None  # released when it has ended
+    when_ended: Optional[Callable[["Operation"], None]] = None
+    abandoned = ended = False
+    items: Sequence[Item] = ()
+    stats: Optional[QueueStats] = None
 
     def __init__(self, queue: bytes, what: str) -> None:
         self.queue, self.what = queue, what
-        self.request = self.status = self.count = self.accepted = 0
-        self.text = ""
-        self.signal: Any = None
-        self.when_ended: Optional[Callable[["Operation"], None]] = None
-        self.abandoned = self.ended = False
-        self.items: List[Item] = []
-        self.stats: Optional[QueueStats] = None
 
     def start(self, hub: Any) -> int:
-        raise NotImplementedError
-
-    def call(self, hub: Any) -> None:
-        """Run it with the library's blocking form; end() it, or leave it to be started when it may wait."""
         raise NotImplementedError
 
     def refusal(self, hub: Any) -> int:
         """Why the library did not start it."""
         self.text = lib.nq_error_text(hub.client).decode("utf-8", "replace")
-        return lib.nq_error_status(hub.client)
+        return int(lib.nq_error_status(hub.client))
 
     def complete(self, hub: Any, completion: Any) -> None:
         """Take what has come with it."""
@@ -132,15 +133,10 @@ class Operation:
         self.count, self.accepted = completion.count, completion.accepted
         self.end(hub, completion.status)
 
-    def finish_call(self, hub: Any, status: int) -> None:
-        if status != OK:
-            self.text = lib.nq_error_text(hub.client).decode("utf-8", "replace")
-        self.end(hub, status)
-
     def end(self, hub: Any, status: int) -> None:
         self.status, self.ended = status, True
         if self.abandoned:
-            self.items = []  # back they go
+            self.items = ()  # back they go
         if self.when_ended is not None:
             self.when_ended(self)
         if self.signal is not None:
@@ -149,7 +145,7 @@ class Operation:
     def cancel(self, hub: Any) -> None:
         """Nobody waits any more."""
         self.abandoned = True
-        self.items = []
+        self.items = ()
         if not self.ended and self.request and not hub.closed:
             lib.nq_cancel(hub.client, self.request)
 
@@ -166,33 +162,18 @@ class Operation:
 class Put(Operation):
     """One run of items. It has a lane of its own until it ends, so that one that waits holds up no other thread's."""
 
-    __slots__ = ("bodies", "options", "headers", "lane", "callable")
     must_end = True
+    lane = 0
 
     def __init__(self, queue: bytes, bodies: Sequence[bytes], timeout: Optional[float], delay: float = 0, atomic: bool = False,
                  headers: Optional[Headers] = None) -> None:
         super().__init__(queue, "put to")
-        self.bodies, self.headers, self.lane = bodies, headers, 0
+        self.bodies, self.headers = bodies, headers
         self.options = PutOptions(wait_ms(timeout), wait_ms(delay), atomic, 0)
-        self.callable = len(bodies) == 1 and not headers
-
-    def _take_lane(self, hub: Any) -> None:
-        free = hub.lanes[self.queue]
-        self.lane = self.options.lane = free.pop() if free else next(hub.lanes_made[self.queue])
-
-    def call(self, hub: Any) -> None:
-        wanted, self.options.wait_ms = self.options.wait_ms, 0  # to wait for room is for the I/O thread
-        self._take_lane(hub)
-        status = lib.nq_put(hub.client, self.queue, self.bodies[0], len(self.bodies[0]), byref(self.options), None)
-        if status == INTERRUPTED or (status == FULL and wanted):
-            hub.lanes[self.queue].append(self.lane)
-            self.options.wait_ms = wanted
-            return
-        self.accepted = int(status == OK)
-        self.finish_call(hub, status)
 
     def start(self, hub: Any) -> int:
-        self._take_lane(hub)
+        free = hub.lanes[self.queue]
+        self.lane = self.options.lane = free.pop() if free else next(hub.lanes_made[self.queue])
         return start_put(hub, self.queue, self.bodies, self.options, self.headers)
 
     def end(self, hub: Any, status: int) -> None:
@@ -201,73 +182,49 @@ class Put(Operation):
 
 
 def start_put(hub: Any, queue: bytes, bodies: Sequence[bytes], options: PutOptions, headers: Optional[Headers] = None) -> int:
-    array = (Body * len(bodies))()
+    count = len(bodies)
+    if count > 1 and not headers:
+        table, joined = table_of(bodies)
+        request = int(lib.nq_start_put(hub.client, queue, table.buffer_info()[0], count, byref(options), None))
+        del joined  # the library has copied it by now
+        return request
+    structures = (Body * count)()
     fields = None
     if headers:
         fields = (HeaderField * len(headers))()
-        kept = [value for _, value in headers]
         for field, (name, value) in zip(fields, headers):
-            field.name, field.value_len = name.encode(), len(value)
-        for field, value in zip(fields, kept):
-            field.value = _address(value)
-    for body, data in zip(array, bodies):
+            field.name, field.value, field.value_len = name.encode(), _address(value), len(value)
+    for body, data in zip(structures, bodies):
         body.data, body.len = data, len(data)
         if fields is not None:
             body.headers, body.headers_count = fields, len(fields)
-    return lib.nq_start_put(hub.client, queue, array, len(bodies), byref(options), None)
+    return int(lib.nq_start_put(hub.client, queue, structures, count, byref(options), None))
 
 
 def _address(value: bytes) -> Optional[int]:
     return cast(c_char_p(value), c_void_p).value
 
 
-CALL_WAIT_MS = 10  # so long a thread waits for an item by itself; then it hands the wait over and can be interrupted
-
-
 class Get(Operation):
-    __slots__ = ("max_items", "options")
-    callable = True
-
     def __init__(self, queue: bytes, max_items: int, timeout: Optional[float], lease_ms: int = 0, hold_max_ms: int = 0) -> None:
         super().__init__(queue, "get from")
         self.max_items, self.options = max_items, GetOptions(wait_ms(timeout), lease_ms, hold_max_ms, False)
 
-    def call(self, hub: Any) -> None:
-        wanted = self.options.wait_ms
-        self.options.wait_ms = min(wanted, CALL_WAIT_MS)
-        pointers, count = (c_void_p * self.max_items)(), c_size_t()
-        hub.waiting_call = True
-        try:
-            if hub.inbox:  # who handed that in may not have seen it
-                self.options.wait_ms = 0
-            status = lib.nq_get_many(hub.client, self.queue, self.max_items, byref(self.options), pointers, byref(count))
-        finally:
-            hub.waiting_call = False
-        if status == INTERRUPTED or (status == EMPTY and wanted > self.options.wait_ms):
-            self.options.wait_ms = wanted if wanted == WAIT_FOREVER else wanted - self.options.wait_ms
-            return
-        self.items = make_items(hub, self.queue, pointers, count.value)
-        self.finish_call(hub, status)
-
     def start(self, hub: Any) -> int:
-        return lib.nq_start_get(hub.client, self.queue, self.max_items, byref(self.options), None)
+        return int(lib.nq_start_get(hub.client, self.queue, self.max_items, byref(self.options), None))
 
 
 class Join(Operation):
-    __slots__ = ("timeout",)
-
     def __init__(self, queue: bytes, timeout: Optional[float]) -> None:
         super().__init__(queue, "join of")
         self.timeout = timeout
 
     def start(self, hub: Any) -> int:
-        return lib.nq_start_join(hub.client, self.queue, wait_ms(self.timeout), None)
+        return int(lib.nq_start_join(hub.client, self.queue, wait_ms(self.timeout), None))
 
 
 class Declare(Operation):
     """Create the queue, or see that it has these options; or change them."""
-
-    __slots__ = ("options", "initial", "update")
 
     def __init__(self, queue: bytes, options: Dict[str, Any], initial: int = 0, update: bool = False) -> None:
         super().__init__(queue, "update of" if update else "declare of")
@@ -275,55 +232,50 @@ class Declare(Operation):
 
     def start(self, hub: Any) -> int:
         if self.update:
-            return lib.nq_start_update(hub.client, self.queue, byref(self.options), None)
-        return lib.nq_start_declare(hub.client, self.queue, byref(self.options), self.initial, None)
+            return int(lib.nq_start_update(hub.client, self.queue, byref(self.options), None))
+        return int(lib.nq_start_declare(hub.client, self.queue, byref(self.options), self.initial, None))
 
 
 class OnQueue(Operation):
     """stat, purge, delete."""
-
-    __slots__ = ("function",)
 
     def __init__(self, queue: bytes, what: str) -> None:
         super().__init__(queue, what + " of")
         self.function = getattr(lib, "nq_start_" + what)
 
     def start(self, hub: Any) -> int:
-        return self.function(hub.client, self.queue, None)
+        return int(self.function(hub.client, self.queue, None))
 
 
 class Shutdown(Operation):
-    __slots__ = ("immediate",)
-
     def __init__(self, queue: bytes, immediate: bool) -> None:
         super().__init__(queue, "shutdown of")
         self.immediate = immediate
 
     def start(self, hub: Any) -> int:
-        return lib.nq_start_shutdown(hub.client, self.queue, self.immediate, None)
+        return int(lib.nq_start_shutdown(hub.client, self.queue, self.immediate, None))
 
 
 class Finish(Operation):
     """task_done, requeue or extend of one item, confirmed."""
 
-    __slots__ = ("item", "how", "options")
     must_end = True
 
     def __init__(self, item: Item, how: str, lease_ms: int = 0, delay: float = 0, failed: bool = False, dead: bool = False,
                  reason: Optional[str] = None) -> None:
         super().__init__(item.queue, how + " in")
         self.item, self.how = item, how
-        self.options = lease_ms if how == "extend" else RequeueOptions(wait_ms(delay), failed, dead, reason.encode() if reason else None)
+        self.options: Any = lease_ms if how == "extend" else RequeueOptions(wait_ms(delay), failed, dead, reason.encode() if reason else None)
 
     def start(self, hub: Any) -> int:
         if self._is_gone(hub):
             return 0
         if self.how == "extend":
-            return lib.nq_start_extend(hub.client, self.item.pointer, self.options, None)
+            return int(lib.nq_start_extend(hub.client, self.item.pointer, self.options, None))
         pointer = c_void_p(self.item.take())
         if self.how == "requeue":
-            return lib.nq_start_requeue(hub.client, byref(pointer), byref(self.options), None)
-        return lib.nq_start_task_done(hub.client, byref(pointer), None)
+            return int(lib.nq_start_requeue(hub.client, byref(pointer), byref(self.options), None))
+        return int(lib.nq_start_task_done(hub.client, byref(pointer), None))
 
 
     def _is_gone(self, hub: Any) -> bool:
@@ -337,7 +289,6 @@ class Finish(Operation):
 class _Dones(Operation):
     """Many task_dones; nobody waits for them."""
 
-    __slots__ = ("pointers",)
     must_end = True
 
     def __init__(self, queue: bytes, pointers: List[int]) -> None:
@@ -345,8 +296,10 @@ class _Dones(Operation):
         self.pointers = pointers
 
     def start(self, hub: Any) -> int:
-        count = len(self.pointers)
-        return lib.nq_start_task_done_many(hub.client, (c_void_p * count)(*self.pointers), count, None)
+        if len(self.pointers) == 1:
+            return int(lib.nq_start_task_done(hub.client, byref(c_void_p(self.pointers[0])), None))
+        addresses = array("L", self.pointers)
+        return int(lib.nq_start_task_done_many(hub.client, addresses.buffer_info()[0], len(addresses), None))
 
     def end(self, hub: Any, status: int) -> None:
         if status != OK:
@@ -354,36 +307,35 @@ class _Dones(Operation):
         super().end(hub, status)
 
 
-class _Done(_Dones):
-    """One of a list that could not go together: its items were got before and after a restart of the broker."""
-
-    __slots__ = ()
-
-    def start(self, hub: Any) -> int:
-        return lib.nq_start_task_done(hub.client, byref(c_void_p(self.pointers[0])), None)
-
-
 DONES_MAX = 1000
 
 
-def start_dones(hub: Any, items: List[Item], quietly: bool = False) -> None:
-    """quietly: their completions are looked at by nobody but the hub."""
+def _group_dones(hub: Any, items: Iterable[Item]) -> Dict[bytes, List[int]]:
     by_queue: Dict[bytes, List[int]] = {}
     for item in items:
-        pointer = item.take()
+        pointer = item.pointer
         if pointer is not None and item.hub is hub:
-            by_queue.setdefault(item.queue, []).append(pointer)
-    for queue, pointers in by_queue.items():
+            item.pointer = None
+            some = by_queue.get(item.queue)
+            if some is None:
+                by_queue[item.queue] = [pointer]
+            else:
+                some.append(pointer)
+    return by_queue
+
+
+def start_dones(hub: Any, items: Iterable[Item], quietly: bool = False) -> None:
+    """quietly: their completions are looked at by nobody but the hub."""
+    for queue, pointers in _group_dones(hub, items).items():
         for first in range(0, len(pointers), DONES_MAX):
             some = pointers[first:first + DONES_MAX]
             together = _Dones(queue, some)
             request = together.start(hub)
-            if request:
-                if not quietly:
-                    hub.running[request] = together
-                continue
-            for pointer in some:
-                hub.begin(_Done(queue, [pointer]))
+            if not request and len(some) > 1:  # they do not go together: got before and after a restart of the broker
+                for pointer in some:
+                    hub.begin(_Dones(queue, [pointer]))
+            elif request and not quietly:
+                hub.running[request] = together
 
 
 RUN_ITEMS, RUN_BYTES, RUNS_MAX = 1000, 1 << 20, 4
@@ -434,7 +386,8 @@ class Outbox:
         self.kicked = False
         bodies = self.bodies
         while bodies and self.runs < RUNS_MAX and self.failure is None:
-            run, size = [], 0
+            run: List[bytes] = []
+            size = 0
             while bodies and len(run) < RUN_ITEMS and size < RUN_BYTES:
                 run.append(bodies.popleft())
                 size += len(run[-1])
@@ -465,7 +418,6 @@ class Outbox:
 
 
 class _Run(Operation):
-    __slots__ = ("outbox", "bodies")
     must_end = True
 
     def __init__(self, outbox: Outbox, bodies: List[bytes]) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Type
 
 from ._base import random_name
-from ._errors import Empty, ShutDown
+from ._errors import Empty, NoSuchQueue, ShutDown
 from ._queue import Queue
 
 IDLE_LOOK_SECONDS = 0.5  # how often an idle worker of a pool with a name looks whether it shall end
@@ -33,6 +33,17 @@ def _answer(results: Queue, index: int, outcome: Tuple[bool, Any, str]) -> None:
         results.put((index, *outcome))
     except (pickle.PicklingError, TypeError, AttributeError) as error:  # what came out cannot be sent
         results.put((index, False, TypeError("the result cannot be pickled: %s" % error), outcome[2]))
+    _remove_made_anew(results)
+
+
+def _remove_made_anew(results: Queue) -> None:
+    """Who waited for the result may have got it from another worker, or has died, and then its queue is gone, and our put has made a new one.
+    That one is not temporary, as the one that was waited at."""
+    try:
+        if not results.stats().temporary:
+            results.delete()
+    except NoSuchQueue:
+        pass
 
 
 def work(tasks: Queue, ending: Any = None, burst: bool = False) -> int:

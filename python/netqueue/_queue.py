@@ -5,10 +5,11 @@ import time
 from types import GenericAlias, TracebackType
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Type, Union
 
-from ._base import Base
+from ._base import Base, LeaseOf, WholeQueue
 from ._codecs import Codec
 from ._errors import NO_SUCH_QUEUE, OK, TIMED_OUT, Empty, ShutDown
-from ._ops import Declare, Finish, Get, Item, Join, OnQueue, Outbox, Put, QueueStats, Shutdown
+from ._library import ITEMS_PER_REQUEST_MAX
+from ._ops import Finish, Get, Item, Join, OnQueue, Outbox, Put
 
 PUT_MANY_ITEMS, PUT_MANY_BYTES = 1000, 1 << 20
 PREFETCH_MAX = 500
@@ -17,55 +18,34 @@ FLUSH_WINDOW = 10000
 HeadersArgument = Optional[Dict[str, Union[str, bytes]]]
 
 
-class Lease:
+class Lease(LeaseOf):
     """An item on lease, with its object as `value`. As a context: done when the block ends, put back as failed when it raises."""
 
-    def __init__(self, queue: "Queue", item: Item) -> None:
-        self._queue, self._item = queue, item
-        self._details = item.read_details()
-        self.body: bytes = item.body
-        self.value: Any = queue._codec.decode(item.body)
-
-    seq = property(lambda self: self._details["seq"], doc="its place in the queue, from 1")
-    deliveries = property(lambda self: self._details["deliveries"], doc="how often it was handed out, this time included")
-    failures = property(lambda self: self._details["failures"], doc="how often work on it has failed")
-    redelivered = property(lambda self: self._details["redelivered"], doc="may have been in somebody's hands before")
-    fence = property(lambda self: self._details["fence"], doc="rises with each delivery, over restarts of the broker, too")
-    headers = property(lambda self: dict(self._details["headers"]), doc="what was put along with it, as bytes")
-
-    def _finish(self, how: str, **more: Any) -> None:
-        if self._item.pointer is None:
-            raise ValueError("the item is finished already")
-        self._queue._run(Finish(self._item, how, **more)).check()
+    def _run(self, finish: Optional[Finish]) -> None:
+        if finish is not None:
+            self._queue._run(finish).check()
 
     def done(self) -> None:
         """The work is done; returns when that is stored. Raises LeaseLost when somebody else has the item by now."""
-        self._finish("task_done")
+        self._run(self._finish("task_done"))
 
     def requeue(self, delay: float = 0, failed: bool = False, dead: bool = False, reason: Optional[str] = None) -> None:
         """Put it back to its old place: now or after `delay` seconds; `failed` counts, `dead` sends it to the dead-letter queue."""
-        self._finish("requeue", delay=delay, failed=failed, dead=dead, reason=reason)
+        self._run(self._finish("requeue", delay=delay, failed=failed, dead=dead, reason=reason))
 
     def extend(self, lease: Optional[float] = None) -> None:
         """Count lease (seconds; None: the queue's) and hold_max from now on."""
-        self._finish("extend", lease_ms=int((lease or 0) * 1000))
+        self._run(self._finish("extend", lease_ms=int((lease or 0) * 1000)))
 
     def __enter__(self) -> "Lease":
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
-        if self._item.pointer is None:  # the block has decided itself
-            return
-        if kind is None:
-            self.done()
-        elif issubclass(kind, Exception):
-            self.requeue(failed=True, reason=("%s: %s" % (kind.__name__, error))[:120])
-        else:  # KeyboardInterrupt and the like say nothing about the item
-            self.requeue()
+        self._run(self._finish_after(kind, error))
 
 
 class _Prefetched:
-    """Items got ahead: one thread at a time asks the broker, for more the faster they are used up."""
+    """Items got ahead: one thread at a time asks the broker, for more the faster they are used up. What then lies idle goes back (Hub.stocks)."""
 
     def __init__(self, bound: Optional[int]) -> None:
         self.items: "collections.deque[Item]" = collections.deque()
@@ -73,6 +53,16 @@ class _Prefetched:
         self.asking = False
         self.bound, self.size, self.asked_at = bound or PREFETCH_MAX, 1 if bound is None else bound, 0.0
         self.grows = bound is None
+        self.fills = 0
+        self.seen = (0, 0)
+
+    def give_back_idle(self) -> bool:
+        """In the I/O thread, now and then: since the last time nobody has used any, so that others may have them. True: none are left."""
+        seen = self.fills, len(self.items)
+        if seen == self.seen:
+            self.items.clear()
+        self.seen = seen
+        return not self.items
 
     def next_size(self) -> int:
         now = time.monotonic()
@@ -93,16 +83,21 @@ class _Prefetched:
             self.asking = True
         try:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            operation = queue._run(Get(queue._name, self.next_size(), left if block else 0, queue._lease_ms, queue._hold_max_ms)).check()
-            self.items.extend(operation.items[1:])
-            return operation.items[0]
+            operation = queue._run(queue._get_request(self.next_size(), left if block else 0)).check()
+            first, *ahead = operation.items
+            if ahead:
+                self.fills += 1
+                self.items.extend(ahead)
+                if self.grows:
+                    first.hub.stocks.add(self)
+            return first
         finally:
             with self.changed:
                 self.asking = False
                 self.changed.notify_all()
 
 
-class Queue(Base):
+class Queue(WholeQueue):
     """A FIFO queue of a broker, with the interface of queue.Queue.
 
     maxsize         0: no bound (of an existing queue: as it is)
@@ -235,7 +230,7 @@ class Queue(Base):
                 except IndexError:  # another thread was quicker
                     break
             return self._take_all(items)
-        return self._take_all(self._run(Get(self._name, min(max_items, 10000), wait, self._lease_ms, self._hold_max_ms)).check().items)
+        return self._take_all(self._run(self._get_request(min(max_items, ITEMS_PER_REQUEST_MAX), wait)).check().items)
 
     def _get(self, block: bool, timeout: Optional[float]) -> Item:
         if self._closed:
@@ -243,7 +238,7 @@ class Queue(Base):
         wait = self._get_wait(block, timeout)
         if self._prefetched is not None:
             return self._prefetched.get(self, block, wait)
-        return self._run(Get(self._name, 1, wait, self._lease_ms, self._hold_max_ms)).check().items[0]
+        return self._run(self._get_request(1, wait)).check().items[0]
 
     def _get_wait(self, block: bool, timeout: Optional[float]) -> Optional[float]:
         if not block:
@@ -277,31 +272,9 @@ class Queue(Base):
 
     # -- the queue
 
-    def stats(self) -> QueueStats:
-        """All numbers of the queue at this moment."""
-        stats = self._run(OnQueue(self._name, "stat")).check().stats
-        assert stats is not None
-        return stats
-
     def qsize(self) -> int:
         """How many items can be got now."""
-        return self.stats().ready + (len(self._prefetched.items) if self._prefetched is not None else 0)
-
-    def empty(self) -> bool:
-        return self.qsize() == 0
-
-    def full(self) -> bool:
-        stats = self.stats()
-        return 0 < stats.maxsize <= stats.ready
-
-    @property
-    def maxsize(self) -> int:
-        return self._maxsize
-
-    @maxsize.setter
-    def maxsize(self, maxsize: int) -> None:
-        self._run(Declare(self._name, {"maxsize": max(0, maxsize)}, update=True)).check()
-        self._maxsize = self._settings["maxsize"] = maxsize
+        return super().qsize() + (len(self._prefetched.items) if self._prefetched is not None else 0)
 
     @property
     def unfinished_tasks(self) -> int:
@@ -315,17 +288,11 @@ class Queue(Base):
         """No more puts; gets go on until the queue is empty. `immediate` empties it. For all processes, and for good."""
         if self._settings["confirm"] == "flush":
             self.flush()
-        self._run(Shutdown(self._name, immediate)).check()
+        super().shutdown(immediate)
 
     def purge(self) -> int:
         """Drop what could be got; returns how many items that were."""
         return self._run(OnQueue(self._name, "purge")).check().count
-
-    def delete(self) -> None:
-        """Remove the queue from the broker."""
-        operation = self._run(OnQueue(self._name, "delete"))
-        if operation.status != NO_SUCH_QUEUE:
-            operation.check()
 
     # -- as multiprocessing.Queue
 

@@ -24,7 +24,7 @@ class Synchroniser(Base):
                          hold_max=None, **more))
         self._run(Declare(self._name, dict(options, temporary=None if name else True), initial)).check()
         if not name:  # a temporary queue lasts as long as one who has used it
-            self._run(Get(self._name, 1, 0)).items.clear()
+            self._run(Get(self._name, 1, 0)).items = ()
             self._shared["pickled"] = False
             weakref.finalize(self, _remove_temporary, self._hub, self._name, self._shared).atexit = False
 

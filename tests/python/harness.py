@@ -66,9 +66,9 @@ def run_python(*arguments, timeout=100, env=None, **more):
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def spawn_python(*arguments, **more):
-    environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"))
-    return subprocess.Popen([sys.executable, "-B", *map(str, arguments)], env=environment, stdin=subprocess.DEVNULL, text=True, **more)
+def spawn_python(*arguments, env=None, stdin=subprocess.DEVNULL, **more):
+    environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), **(env or {}))
+    return subprocess.Popen([sys.executable, "-B", *map(str, arguments)], env=environment, stdin=stdin, text=True, **more)
 
 
 def run(module_name="__main__", prepare=None):

@@ -353,6 +353,7 @@ def put_and_go(queue):
 
 
 class Processes(unittest.TestCase):
+
     def workers(self, method):
         context = multiprocessing.get_context(method)
         numbers, results = net().JoinableQueue(), make()
@@ -476,6 +477,70 @@ def slow_square(number):
     return number * number
 
 
+class Prefetch(unittest.TestCase):
+    def test_what_was_got_ahead_and_lies_idle_goes_back(self):
+        q = make(confirm="flush")
+        q.put_many(range(100))
+        q._prefetched.size = 16
+        self.assertEqual(q.get(), 0)
+        harness.broker.await_stat(q.name, ready=99, leased=1, failed=0)
+        self.assertEqual([q.get() for _ in range(99)], list(range(1, 100)))
+
+    def test_what_was_asked_for_ahead_stays(self):
+        q = make(prefetch=10)
+        q.put_many(range(20))
+        q.get()
+        stock = q._prefetched
+        self.assertFalse(stock.grows or q._hub.stocks)
+        self.assertEqual((len(stock.items), q.qsize()), (9, 19))
+
+
+class Away(unittest.TestCase):
+    """The broker is not there any more."""
+
+    def test_ctrl_c_ends_every_wait_at_once(self):
+        for before, call in (("", "q.put(2)"), ("", "q.get()"), ("", "q.join()"), ("", "q.qsize()"), ("f.put(2)", "f.flush()")):
+            broker = harness.lab.broker(memory=True)
+            child = spawn_python("-c", """if True:
+                import netqueue, os, signal, sys, threading, time
+                q, f = netqueue.Queue(), netqueue.Queue(confirm="flush")
+                q.put(1)
+                def interrupt():
+                    while not (q._hub.running and threading.main_thread().is_alive()): time.sleep(0.001)
+                    os.kill(os.getpid(), signal.SIGINT)
+                print("ready", flush=True)
+                sys.stdin.readline()
+                threading.Thread(target=interrupt, daemon=True).start()
+                try:
+                    %s
+                    %s
+                except KeyboardInterrupt:
+                    print("interrupted", flush=True)
+                    os._exit(0)""" % (before, call), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 env=dict(NETQUEUE_SERVER=broker.endpoint, NETQUEUE_TIMEOUT="3600"))
+            try:
+                self.assertEqual(child.stdout.readline(), "ready\n")
+                broker.kill()
+                out, _ = child.communicate("go\n", timeout=30)
+                self.assertEqual(out, "interrupted\n", call)
+            finally:
+                child.kill()
+
+    def test_an_interrupted_put_does_not_hold_up_the_end_of_the_process(self):
+        broker = harness.lab.broker(memory=True)
+        q = net().Queue(name="away", server=broker.endpoint)
+        broker.kill()
+        operation = net()._ops.Put(b"away", (b"body",), None)
+        hub = q._hub
+        hub.submit(operation)
+        wait_until(lambda: hub.running, "the put is under way")
+        hub.wake_waiters, hub.closing = True, float("inf")  # as close() does, but without an end of its patience
+        self.assertFalse(hub._may_close())
+        hub.abandon(operation)
+        hub.thread.join(20)
+        self.assertTrue(hub.closed)
+
+
 class Library(unittest.TestCase):
     def test_the_structures_are_those_of_the_header(self):
         with open(os.path.join(harness.ROOT, "client", "include", "netqueue.h"), encoding="utf-8") as file:
@@ -491,6 +556,17 @@ class Library(unittest.TestCase):
 
 
 class Pool(unittest.TestCase):
+    def test_a_late_duplicate_result_makes_no_queue_again(self):
+        from netqueue import _pool
+        results = make(done="get")
+        of_worker = pickle.loads(pickle.dumps(results))
+        _pool._answer(of_worker, 0, (True, 1, ""))
+        self.assertEqual(results.get(), (0, True, 1, ""))
+        results.delete()
+        _pool._answer(of_worker, 0, (True, 1, ""))
+        with self.assertRaises(net().NoSuchQueue):
+            results.stats()
+
     def test_map_and_its_relatives(self):
         with net().Pool(2) as pool:
             self.assertEqual(pool.map(abs, range(-5, 5)), [5, 4, 3, 2, 1, 0, 1, 2, 3, 4])
