@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import re
 import signal
 import subprocess
 import sys
@@ -539,20 +538,6 @@ class Away(unittest.TestCase):
         hub.abandon(operation)
         hub.thread.join(20)
         self.assertTrue(hub.closed)
-
-
-class Library(unittest.TestCase):
-    def test_the_structures_are_those_of_the_header(self):
-        with open(os.path.join(harness.ROOT, "client", "include", "netqueue.h"), encoding="utf-8") as file:
-            header = re.sub(r"//.*", "", file.read())
-        library = net()._library
-        for kind, name in ((library.ClientOptions, "nq_client_options"), (library.HeaderField, "nq_header_field"), (library.Body, "nq_body"),
-                           (library.PutOptions, "nq_put_options"), (library.GetOptions, "nq_get_options"), (library.RequeueOptions, "nq_requeue_options"),
-                           (library.QueueOptions, "nq_queue_options"), (library.QueueStats, "nq_queue_stats"), (library.Completion, "nq_completion")):
-            body = re.search(r"struct %s \{(.*?)\n\};" % name, header, re.S).group(1)
-            fields = [re.search(r"(\w+)(\[[^]]*\])?$", part.strip()).group(1)
-                      for declaration in body.split(";") if declaration.strip() for part in declaration.split(",")]
-            self.assertEqual([field[0] for field in kind._fields_], fields, name)
 
 
 class Pool(unittest.TestCase):
