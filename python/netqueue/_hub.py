@@ -222,7 +222,7 @@ class Hub:
                 continue
             if self.closing is not None and self._may_close():
                 return False
-            if not self.running and not self.outboxes and not self.inbox and self.closing is None:
+            if not self.running and not self.outboxes and self.closing is None:  # dones that wait for a moment do so in _rest
                 return True
             timeout_ms = lib.nq_client_timeout_ms(client)
             if self.closing is not None:
