@@ -1,0 +1,80 @@
+"""What was got ahead and lies idle; waits that are interrupted while the broker is away."""
+import subprocess
+import sys
+import unittest
+
+import harness
+from harness import spawn_python, wait_until
+
+
+def net():
+    import netqueue
+    return netqueue
+
+
+class Prefetch(unittest.TestCase):
+    def test_what_was_got_ahead_and_lies_idle_goes_back(self):
+        q = net().Queue(confirm="flush")
+        q.put_many(range(100))
+        q._prefetched.size = 16
+        self.assertEqual(q.get(), 0)
+        harness.broker.await_stat(q.name, ready=99, leased=1, failed=0)
+        self.assertEqual([q.get() for _ in range(99)], list(range(1, 100)))
+
+    def test_what_was_asked_for_ahead_stays(self):
+        q = net().Queue(prefetch=10)
+        q.put_many(range(20))
+        q.get()
+        stock = q._prefetched
+        self.assertFalse(stock.grows or q._hub.stocks)
+        self.assertEqual((len(stock.items), q.qsize()), (9, 19))
+
+
+class Away(unittest.TestCase):
+    """The broker is not there any more."""
+
+    def test_ctrl_c_ends_every_wait_at_once(self):
+        for before, call in (("", "q.put(2)"), ("", "q.get()"), ("", "q.join()"), ("", "q.qsize()"), ("f.put(2)", "f.flush()")):
+            broker = harness.lab.broker(memory=True)
+            child = spawn_python("-c", """if True:
+                import netqueue, os, signal, sys, threading, time
+                q, f = netqueue.Queue(), netqueue.Queue(confirm="flush")
+                q.put(1)
+                def interrupt():
+                    while not (q._hub.running and threading.main_thread().is_alive()): time.sleep(0.001)
+                    os.kill(os.getpid(), signal.SIGINT)
+                print("ready", flush=True)
+                sys.stdin.readline()
+                threading.Thread(target=interrupt, daemon=True).start()
+                try:
+                    %s
+                    %s
+                except KeyboardInterrupt:
+                    print("interrupted", flush=True)
+                    os._exit(0)""" % (before, call), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 env=dict(NETQUEUE_SERVER=broker.endpoint, NETQUEUE_TIMEOUT="3600"))
+            try:
+                self.assertEqual(child.stdout.readline(), "ready\n")
+                broker.kill()
+                out, _ = child.communicate("go\n", timeout=30)
+                self.assertEqual(out, "interrupted\n", call)
+            finally:
+                child.kill()
+
+    def test_an_interrupted_put_does_not_hold_up_the_end_of_the_process(self):
+        broker = harness.lab.broker(memory=True)
+        q = net().Queue(name="away", server=broker.endpoint)
+        broker.kill()
+        operation = net()._ops.Put(b"away", (b"body",), None)
+        hub = q._hub
+        hub.submit(operation)
+        wait_until(lambda: hub.running, "the put is under way")
+        hub.wake_waiters, hub.closing = True, float("inf")  # as close() does, but without an end of its patience
+        self.assertFalse(hub._may_close())
+        hub.abandon(operation)
+        hub.thread.join(20)
+        self.assertTrue(hub.closed)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run())
