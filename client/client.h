@@ -169,7 +169,7 @@ uint64_t async_start(struct nq_client *client, struct request *request, void *us
 
 // ---------------------------------------------------------------------------------------------------- the handles
 
-void consumer_contribute(struct nq_consumer *consumer); // add gathered dones to what is sent next
+void consumer_contribute(struct nq_consumer *self); // add gathered dones to what is sent next
 struct nq_consumer *consumer_next(struct nq_consumer *consumer);
 void completions_free(struct nq_client *client);
 void async_drop(struct request *request); // frees what a started request keeps for its completion

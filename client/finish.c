@@ -152,7 +152,7 @@ struct request *requeue_request(struct nq_item *item, const struct nq_requeue_op
     options = options != NULL ? options : &none;
     struct token_batch *batch = NULL;
     if (!token_gather(&batch, item)) {
-        free(batch);
+        token_batch_free(batch);
         return NULL;
     }
     struct request *request = token_request(WIRE_REQUEUE, batch);

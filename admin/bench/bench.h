@@ -40,5 +40,5 @@ const char *bench_mode_name(enum bench_mode mode);
 void bench_queue_name(const struct bench_options *options, uint64_t index, char *out, size_t size);
 
 // Load the broker, add the report to `out`. What goes wrong is said on stderr. `client` asks and cleans up.
-enum nq_status bench_execute(const struct bench_options *options, struct nq_client *client, const struct cli_common *common,
+enum nq_status bench_execute(const struct bench_options *asked, struct nq_client *client, const struct cli_common *common,
                              struct cli_buffer *out);

@@ -13,7 +13,7 @@ static bool port_is_valid(const char *port)
         return true;
     }
     size_t len = strlen(port);
-    return len > 0 && len <= PORT_DIGITS_MAX && strspn(port, "0123456789") == len && atol(port) <= PORT_MAX;
+    return len > 0 && len <= PORT_DIGITS_MAX && strspn(port, "0123456789") == len && strtol(port, NULL, 10) <= PORT_MAX;
 }
 
 // The host of tcp://HOST:PORT, without the brackets of an IPv6 address.

@@ -50,7 +50,7 @@ struct dispatch_put {
 };
 
 // A parked put's bodies that become accepted are the dispatch's own memory: dispatch_free_durable after engine_mark_durable.
-void dispatch_put(struct dispatch *self, uint64_t now_ms, struct engine_bytes queue, const struct dispatch_put *put);
+void dispatch_put(struct dispatch *self, uint64_t now_ms, struct engine_bytes name, const struct dispatch_put *put);
 
 struct dispatch_get {
     uint64_t session_no;
@@ -63,8 +63,8 @@ struct dispatch_get {
 };
 
 // A get whose request_id this session has parked already is ignored; one that was answered gets what is still on lease from it.
-void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes queue, const struct dispatch_get *get);
-void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, uint64_t request_id, struct engine_bytes queue,
+void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes name, const struct dispatch_get *get);
+void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, uint64_t request_id, struct engine_bytes name,
                    uint64_t wait_ms);
 // True: a waiter was found and ends CANCELLED.
 bool dispatch_cancel(struct dispatch *self, uint64_t session_no, uint64_t request_id);

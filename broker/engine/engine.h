@@ -103,7 +103,7 @@ bool engine_queue_id_was_used(const struct engine *self, uint64_t queue_id);
 // Find, or create as put and get do.
 enum engine_status engine_queue_use(struct engine *self, uint64_t now_ms, struct engine_bytes name, struct queue **out);
 enum engine_status engine_declare(struct engine *self, uint64_t now_ms, struct engine_bytes name,
-                                  const struct engine_options *options, bool update, struct queue **out, bool *created);
+                                  const struct engine_options *given, bool update, struct queue **out, bool *created);
 uint64_t engine_purge(struct engine *self, uint64_t now_ms, struct queue *queue);  // how many
 uint64_t engine_delete(struct engine *self, uint64_t now_ms, struct queue *queue); // how many; `queue` is gone afterwards
 uint64_t engine_shutdown(struct engine *self, uint64_t now_ms, struct queue *queue, bool immediate);
@@ -142,7 +142,7 @@ struct engine_put_result {
 enum engine_status engine_put(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_put *put,
                               struct engine_put_result *result);
 // Last accepted number of a stream; 0: unknown.
-uint64_t engine_stream_last(const struct engine *self, const struct queue *queue, uint64_t stream);
+uint64_t engine_stream_last(const struct engine *self, const struct queue *queue, uint64_t id);
 
 // ----------------------------------------------------------------------------------------------------------------------- get
 

@@ -25,7 +25,7 @@ static const char *copy_text(struct service *self, const char *text)
     size_t len = strlen(text);
     char *copy = service_alloc(self, groups_youngest(&self->groups), len + 1, 1);
     if (copy != NULL) {
-        memcpy(copy, text, len);
+        memcpy(copy, text, len + 1);
     }
     return copy;
 }

@@ -179,7 +179,6 @@ void router_close(struct router **self_p)
     }
     zap_stop(&self->zap);
     while (self->context != NULL && zmq_ctx_term(self->context) != 0 && errno == EINTR) {
-        continue;
     }
     free(self);
     *self_p = NULL;

@@ -49,7 +49,7 @@ static bool receive(void *socket, struct zap_frame frames[ZAP_FRAMES], size_t *c
     int more = 1;
     *count = 0;
     for (size_t i = 0; more != 0; i++) {
-        struct zap_frame spare;
+        struct zap_frame spare = {0};
         struct zap_frame *frame = i < ZAP_FRAMES ? &frames[i] : &spare;
         int len = zmq_recv(socket, frame->data, sizeof(frame->data), 0);
         size_t size = sizeof(more);

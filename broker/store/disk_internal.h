@@ -48,7 +48,7 @@ enum nq_status disk_fail(struct store_error *error, enum nq_status status, const
 enum nq_status disk_write_overlay(struct store *lmdb, const struct overlay *overlay, uint64_t number, struct store_error *error);
 void disk_note_unwritten(struct disk_store *self); // with the layers locked
 void disk_wake(const struct disk_store *self);     // the thread
-void *disk_thread(void *self);
+void *disk_thread(void *context);
 enum nq_status disk_refuse_if_failed(struct disk_store *self, struct store_error *error); // once a checkpoint has failed
 bool disk_checkpoint_is_under_way(struct disk_store *self);
 enum nq_status disk_wait_for_checkpoint(struct disk_store *self, struct store_error *error);
