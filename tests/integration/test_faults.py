@@ -294,5 +294,46 @@ def thousands_of_sessions(lab):
     check(lab.sanitizer or memory[-1] < memory[1] + 4 * MEBI, "memory grows: %s", memory)
 
 
+# ------------------------------------------------------------------------------------------------------------- the judge itself
+
+
+def judged(*steps):
+    """What the history says of: ("put", keys) accepted, ("got", getter, asked, body, seq, epoch, redelivered), ("done", keys, when)."""
+    history = History()
+    for what, *values in steps:
+        if what == "put":
+            history.note_accepted(*values)
+        elif what == "done":
+            history.note_done(*values)
+        else:
+            getter, asked, *delivery = values
+            history.note_deliveries(getter, asked, [tuple(delivery)])
+    try:
+        history.check_nothing_lost()
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+@scenario
+def broken_promises_are_seen(lab):
+    """each kind of broken promise is found in a history made for it; one whose notes come late is not"""
+    del lab
+    put, done = ("put", [b"p 1"]), ("done", [b"p 1"], 9.0)
+    first, again = ("got", "a", 1.0, b"p 1", 1, 1, False), ("got", "b", 2.0, b"p 1", 1, 1, True)
+    check_equal(judged(put, first, done), "", "a good history")
+    check_equal(judged(put, again, done, first), "", "the first delivery noted last, by one who was stopped")
+    for what, steps in (
+            ("never done", (put, first)),
+            ("without the flag", (put, first, ("got", "b", 2.0, b"p 1", 1, 1, False), done)),
+            ("without the flag", (put, first, ("got", "b", 2.0, b"p 1", 1, 2, False), done)),
+            ("after its task_done", (put, first, done, ("got", "b", 9.5, b"p 1", 1, 1, True))),
+            ("has seq 2 and had 1", (put, first, ("got", "b", 2.0, b"p 1", 2, 1, True), done)),
+            ("has seq 1 between", (put, first, ("got", "b", 2.0, b"p 2", 1, 1, False), done)),
+            ("came to a after 5", (put, ("got", "a", 1.0, b"r 1", 5, 1, False), ("got", "a", 2.0, b"p 1", 4, 1, False), done)),
+            ("another body", (put, ("got", "a", 1.0, b"p 1 x", 1, 1, False), done))):
+        check(what in judged(*steps), "%r is not in %r", what, judged(*steps))
+
+
 if __name__ == "__main__":
     sys.exit(main())
