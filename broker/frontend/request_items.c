@@ -26,11 +26,18 @@ static uint64_t bytes_of(const struct wire_put *put)
     return bytes;
 }
 
+// Accepted before, the answer perhaps lost: it must be told so, whatever there is room for now.
+static bool is_accepted(const struct service *self, const struct wire_put *put)
+{
+    const struct queue *queue = engine_queue_find(self->engine, to_engine_bytes(put->queue));
+    return queue != NULL && put->first_number <= engine_stream_last(self->engine, queue, put->stream);
+}
+
 void request_put(struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
     struct service *self = request->service;
-    if (space_is_full(&self->space, request->now_ms, bytes_of(put))) {
+    if (space_is_full(&self->space, request->now_ms, bytes_of(put)) && !is_accepted(self, put)) {
         refuse_put(request, NQ_NO_SPACE);
         return;
     }

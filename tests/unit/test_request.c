@@ -443,6 +443,9 @@ Test(request, without_room_puts_are_refused_and_the_rest_goes_on)
     const struct wire_reply *put = call(1, put_request(11, "q", 2, &body, 1));
     cr_assert_eq(put->status, NQ_NO_SPACE);
     cr_assert_eq(put->as.put.last_number, 1);
+    put = call(1, put_request(16, "q", 1, &body, 1));
+    cr_assert_eq(put->status, NQ_OK, "it was accepted when there was room: a refusal would be a lie");
+    cr_assert(put->as.put.duplicate && put->as.put.accepted == 1);
     cr_assert_eq(call(1, declare(12, "r", 0, 5))->status, NQ_NO_SPACE);
     const struct wire_reply *got = call(2, get_request(13, "q", 1, 0));
     cr_assert_eq(call(2, tokens_request(14, WIRE_TASK_DONE, got))->status, NQ_OK);
