@@ -528,11 +528,13 @@ static void drain(struct frontend *self)
             seal_and_commit(self, true);
             sealed = true;
             check_failures(self);
-        } else if (self->service.groups.flying != NULL) {
+        } else if (self->ended == NQ_OK && self->service.groups.flying != NULL) {
             router_wait(self->router, false, fds, 2, -1);
         }
     }
-    send_answers(self, &self->service.groups.now);
+    if (self->ended == NQ_OK) { // else nothing may be said any more
+        send_answers(self, &self->service.groups.now);
+    }
     reader_end(&self->reader);
 }
 
