@@ -61,7 +61,10 @@ static void serve(void)
         status = frontend_run(frontend, &error);
     }
     frontend_close(&frontend);
-    if (status != NQ_OK && !host_has_crashed()) {
+    if (host_disk_has_failed() && status != NQ_STORAGE_FAILED && !host_has_crashed()) {
+        world_fail("the disk has failed, and the broker ends with %s", nq_status_name(status));
+    }
+    if (status != NQ_OK && !host_has_crashed() && !host_disk_has_failed()) {
         world_fail("the broker ends: %s", error.text);
     }
     world_trace("the broker is gone");

@@ -130,6 +130,13 @@ static enum nq_status commit(struct store *store, const struct changes *changes,
     return status;
 }
 
+static enum nq_status space(struct store *store, struct store_space *out)
+{
+    enum nq_status status = disk.memory.space(store, out);
+    out->reserve_in_use = out->reserve_in_use || host_disk_is_full(world_now_us());
+    return status;
+}
+
 struct store *disk_begin(void)
 {
     static const uint8_t id[16] = {5, 5, 1};
@@ -140,6 +147,7 @@ struct store *disk_begin(void)
     disk.ops = *store->ops;
     disk.ops.commit = commit;
     disk.ops.commit_blocks = true;
+    disk.ops.space = space;
     store->ops = &disk.ops;
     return store;
 }

@@ -21,6 +21,7 @@ struct committer {
     struct store *store;
     struct runner *runner;
     bool busy, done;
+    bool failed;     // of a commit that is done
     uint64_t number; // of the commit
     uint8_t *bytes;  // the group as a journal would hold it
     size_t len;
@@ -32,6 +33,8 @@ static struct {
     struct committer committer;
     uint64_t steps_left;
     bool crashed, terminating, terminated;
+    bool disk_fails, disk_failed;
+    uint64_t full_from_us, full_until_us;
     int64_t wall_step_ms;
 } host;
 
@@ -47,6 +50,7 @@ void host_process_started(uint64_t steps_to_crash)
 {
     host.steps_left = steps_to_crash;
     host.crashed = host.terminating = host.terminated = false;
+    host.disk_fails = host.disk_failed = false;
 }
 
 static void wake_broker(void)
@@ -79,6 +83,35 @@ void host_step_wall_clock(int64_t ms)
 bool host_has_crashed(void)
 {
     return host.crashed;
+}
+
+void host_fail_disk(void)
+{
+    host.disk_fails = true;
+}
+
+bool host_disk_has_failed(void)
+{
+    return host.disk_failed;
+}
+
+void host_fill_disk(uint64_t us)
+{
+    uint64_t now_us = world_now_us();
+    if (now_us >= host.full_until_us) {
+        host.full_from_us = now_us;
+    }
+    host.full_until_us = now_us + us;
+}
+
+bool host_disk_is_full(uint64_t since_us)
+{
+    return host.full_from_us <= since_us && world_now_us() < host.full_until_us;
+}
+
+bool host_disk_was_full(void)
+{
+    return host.full_until_us > 0;
 }
 
 bool host_step(void)
@@ -136,14 +169,25 @@ static void forget_group(struct committer *self)
     free(self->bytes);
     self->bytes = NULL;
     state_destroy(&self->state);
-    self->busy = self->done = false;
+    self->busy = self->done = self->failed = false;
+}
+
+// What is on its way to the disk gets there, or the disk says that it could not be written: then it may be there all the same.
+static void end_group(struct committer *self)
+{
+    self->failed = host.disk_fails;
+    host.disk_fails = false;
+    if (!self->failed || world_chance(500)) {
+        write_group();
+    }
+    self->done = true;
 }
 
 static void on_flushed(void *context, uint64_t number)
 {
     struct committer *self = context;
     if (self->busy && !self->done && self->number == number && !host.crashed) {
-        write_group();
+        end_group(self);
         wake_broker();
     }
 }
@@ -192,7 +236,7 @@ bool committer_submit(struct committer *self, const struct changes *changes, boo
     self->len = changes_encode(changes, self->bytes);
     self->state = state_take();
     if (idle && world_chance(300)) { // at once, in the caller's thread
-        write_group();
+        end_group(self);
         return true;
     }
     uint64_t most = world_chance(50) ? host.config.disk_slow_us : host.config.disk_us;
@@ -217,8 +261,15 @@ bool committer_take(struct committer *self, enum nq_status *status, struct store
     if (!self->busy || !self->done) {
         return false;
     }
+    if (self->failed) {
+        world_trace("the disk fails");
+        host.disk_failed = true;
+        *status = NQ_STORAGE_FAILED;
+        *error = (struct store_error){.status = NQ_STORAGE_FAILED, .text = "the disk fails"};
+    } else {
+        *status = NQ_OK;
+    }
     forget_group(self);
-    *status = NQ_OK;
     return true;
 }
 

@@ -17,7 +17,13 @@ void host_terminate(void);                          // SIGTERM
 void host_set_crash(uint64_t steps);                // let it come after so many steps more
 void host_step_wall_clock(int64_t ms);
 bool host_has_crashed(void);
-void host_power_off(void); // after a crash: what was on its way to the disk gets there or not
+// The next flush fails, what it should have made durable being there or not. The process must end, and say nothing from then on.
+void host_fail_disk(void);
+bool host_disk_has_failed(void);           // and the process has been told
+void host_fill_disk(uint64_t us);          // nothing but the reserve is left, for so long
+bool host_disk_is_full(uint64_t since_us); // and has been since
+bool host_disk_was_full(void);             // at any time
+void host_power_off(void);                 // after a crash: what was on its way to the disk gets there or not
 
 // For what stands between the broker and the machine.
 bool host_step(void);      // true: it has crashed

@@ -28,7 +28,7 @@ struct packet *packet_create(size_t len)
     return packet;
 }
 
-static void packets_add(struct packets *self, struct packet *packet)
+void packets_add(struct packets *self, struct packet *packet)
 {
     packet->next = NULL;
     if (self->last == NULL) {
@@ -118,6 +118,14 @@ void net_send(struct endpoint *self, struct packet **packet_p)
         link->full_until_us = world_now_us() + us;
         world_after(us, on_room, link, 0);
     }
+}
+
+bool net_takes_no_answer(struct link *link)
+{
+    if (world_now_us() >= link->answers_full_until_us && world_chance(net.config.slow_permille)) {
+        link->answers_full_until_us = world_now_us() + world_spread(300 * 1000);
+    }
+    return world_now_us() < link->answers_full_until_us;
 }
 
 void net_answer(struct link *link, struct packet **packet_p)
@@ -280,6 +288,7 @@ void net_block(uint64_t us)
 void net_heal(void)
 {
     net.config.silent_permille = 0;
+    net.config.slow_permille = 0;
     net.blocked_until_us = 0;
 }
 

@@ -37,14 +37,16 @@ struct link {
     uint64_t to_broker_us, to_client_us;                    // when the last frame sent arrives
     uint64_t to_broker_sent, to_broker_came, to_broker_end; // numbers of frames; from `end` on they are lost
     uint64_t to_client_sent, to_client_came, to_client_end;
-    uint64_t full_until_us;
-    unsigned session; // as the tap knows it; 0: none yet
+    uint64_t full_until_us;         // to the broker
+    uint64_t answers_full_until_us; // to the client
+    unsigned session;               // as the tap knows it; 0: none yet
 };
 
 struct net_config {
     uint64_t delay_us;        // of most frames, at most
     uint64_t late_us;         // of some
     uint64_t notice_us;       // until an end learns that a link is cut, mostly at most
+    uint64_t slow_permille;   // answers that find their link full
     uint64_t silent_permille; // links of which the client is not told at all
 };
 
@@ -52,6 +54,7 @@ void net_begin(const struct net_config *config);
 void net_end(void);
 struct packet *packet_create(size_t len);
 struct packet *packets_take(struct packets *self); // NULL: none
+void packets_add(struct packets *self, struct packet *packet);
 void packets_clear(struct packets *self);
 
 void net_connect(struct endpoint *self); // and again and again until net_close
@@ -65,6 +68,7 @@ void net_hang_up(void); // the broker is gone, and all that was on its way to it
 struct packet *net_receive(void);
 bool net_inbox_is_empty(void);
 struct link *net_link(uint64_t number);
+bool net_takes_no_answer(struct link *link); // it is full, and stays so for a while
 void net_answer(struct link *link, struct packet **packet_p);
 
 void net_cut_any(void);      // one link

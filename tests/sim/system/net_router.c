@@ -12,6 +12,7 @@
 struct router {
     struct runner *runner;
     struct packet *in;
+    struct packets kept; // for connections that are full
 };
 
 static struct router router;
@@ -36,6 +37,7 @@ void router_close(struct router **self_p)
     if (*self_p != NULL) {
         free(router.in);
         router.in = NULL;
+        packets_clear(&router.kept);
         net_hang_up();
         *self_p = NULL;
     }
@@ -81,6 +83,15 @@ bool router_receive(struct router *self, uint64_t *connection, const void **data
     return true;
 }
 
+static bool has_kept(const struct router *self, const struct link *link)
+{
+    const struct packet *packet = self->kept.first;
+    while (packet != NULL && packet->link != link) {
+        packet = packet->next;
+    }
+    return packet != NULL;
+}
+
 bool router_send(struct router *self, uint64_t connection, const struct wire_packer *packer)
 {
     struct link *link = net_link(connection);
@@ -88,28 +99,58 @@ bool router_send(struct router *self, uint64_t connection, const struct wire_pac
     if (host_step()) {
         return true; // nothing leaves a dead process
     }
+    if (host_disk_has_failed()) {
+        world_fail("something leaves the broker after its disk has failed");
+    }
     if (!link->broker_sees) {
         return false;
     }
     struct packet *packet = packet_create(wire_packed_size(packer));
     wire_pack(packer, packet->bytes);
     tap_reply(link, packet->bytes, packet->len);
-    net_answer(link, &packet);
+    packet->link = link;
+    if (has_kept(self, link) || net_takes_no_answer(link)) {
+        packets_add(&self->kept, packet);
+    } else {
+        net_answer(link, &packet);
+    }
     (void)host_step();
     return true;
 }
 
+// What is kept for one connection goes on in order, or stays; of one that is gone it is forgotten.
+static void retry_one(struct router *self, struct packet **packet_p, void *context,
+                      void (*gone)(void *context, uint64_t connection))
+{
+    struct packet *packet = *packet_p;
+    struct link *link = packet->link;
+    if (!link->broker_sees) {
+        free(packet);
+        gone(context, link->number);
+    } else if (has_kept(self, link) || net_takes_no_answer(link)) {
+        packets_add(&self->kept, packet);
+    } else {
+        net_answer(link, &packet);
+    }
+    *packet_p = NULL;
+}
+
 void router_retry(struct router *self, void *context, void (*gone)(void *context, uint64_t connection))
 {
-    (void)self;
-    (void)context;
-    (void)gone;
+    struct packets before = self->kept;
+    self->kept = (struct packets){0};
+    for (struct packet *packet = packets_take(&before); packet != NULL; packet = packets_take(&before)) {
+        if (host_step()) {
+            free(packet);
+        } else {
+            retry_one(self, &packet, context, gone);
+        }
+    }
 }
 
 bool router_has_kept(const struct router *self)
 {
-    (void)self;
-    return false;
+    return self->kept.first != NULL;
 }
 
 const char *router_sender(struct router *self)

@@ -19,6 +19,10 @@ static void draw_queue(unsigned index)
         options->given |= NQ_GIVEN_MAXSIZE;
         options->maxsize = world_between(1, 8);
     }
+    if (index == 1 && world_chance(300)) {
+        options->given |= NQ_GIVEN_MAX_BYTES;
+        options->max_bytes = world_between(60, 300);
+    }
     if (index == 2) {
         options->given |= NQ_GIVEN_MAX_DELIVERIES | NQ_GIVEN_DEAD_LETTER;
         options->max_deliveries = (uint32_t)world_between(1, 3);
@@ -48,6 +52,7 @@ static void draw_weather(void)
     plan.net = (struct net_config){.delay_us = world_spread(3000) + 20,
                                    .late_us = world_spread(80000) + 100,
                                    .notice_us = world_spread(100000),
+                                   .slow_permille = plan.calm || world_chance(500) ? 0 : world_random(30),
                                    .silent_permille = plan.calm ? 0 : world_random(200)};
     plan.host = (struct host_config){.disk_us = world_spread(20000) + 10, .disk_slow_us = world_spread(500000) + 100};
     plan.fault_us = world_between(20, 1500) * 1000;

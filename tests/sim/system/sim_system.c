@@ -29,7 +29,11 @@ static struct {
 static void any_fault(void)
 {
     uint64_t which = world_random(100);
-    if (which < 45) {
+    if (which < 5) {
+        host_fail_disk();
+    } else if (which < 10) {
+        host_fill_disk(world_spread(3000) * 1000);
+    } else if (which < 45) {
         net_cut_any();
     } else if (which < 55) {
         broker_terminate();
@@ -59,6 +63,7 @@ static void on_heal(void *context, uint64_t value)
     world_trace("no more faults");
     faults_are_over = true;
     net_heal();
+    host_fill_disk(0);
     broker_heal();
 }
 

@@ -227,6 +227,8 @@ static void check_queue(const struct queue *queue)
     int len = queue->record.name_len;
     uint64_t held = queue_fresh(queue) + queue->put_delayed;
     uint64_t room = queue->record.maxsize;
+    uint64_t held_bytes = queue->record.put_bytes - queue->record.cursor_put_bytes - queue->ahead_bytes + queue->put_delayed_bytes;
+    uint64_t room_bytes = queue->record.max_bytes;
     if (waiting.gets > 0 && queue_ready(queue) > 0) {
         world_fail("queue %.*s: %llu items are ready while %u gets wait", len, name, (unsigned long long)queue_ready(queue),
                    waiting.gets);
@@ -240,6 +242,10 @@ static void check_queue(const struct queue *queue)
     }
     if (room > 0 && held > room && !oracle_may_exceed(name, (size_t)len)) {
         world_fail("queue %.*s holds %llu of %llu", len, name, (unsigned long long)held, (unsigned long long)room);
+    }
+    if (room_bytes > 0 && held_bytes > room_bytes && !oracle_may_exceed(name, (size_t)len)) {
+        world_fail("queue %.*s holds %llu of %llu bytes", len, name, (unsigned long long)held_bytes,
+                   (unsigned long long)room_bytes);
     }
 }
 

@@ -6,13 +6,14 @@
 
 #include "body.h"
 #include "disk.h"
+#include "host.h"
 #include "net.h"
 #include "oracle.h"
 #include "table.h"
 #include "wire.h"
 #include "world.h"
 
-enum { SESSIONS_MAX = 1024, LINK_SESSION = 1 << 20 };
+enum { SESSIONS_MAX = 1024, LINK_SESSION = 1 << 20, NOTICE_US = 1000 * 1000 };
 
 // A request that has come in, perhaps several times.
 struct asked {
@@ -22,8 +23,9 @@ struct asked {
     unsigned queue;
     uint64_t asked_at; // of a join
     bool at_most_once, empties;
-    uint64_t queue_id; // of tokens
-    uint64_t *numbers; // items of a put, seqs of tokens
+    bool came_to_full_disk; // and the broker had had the time to notice
+    uint64_t queue_id;      // of tokens
+    uint64_t *numbers;      // items of a put, seqs of tokens
     size_t count;
 };
 
@@ -87,6 +89,7 @@ static void take_put(struct asked *asked, const struct wire_put *put)
     }
     if (asked->came == 0) {
         keep_numbers(asked, ids, put->count);
+        asked->came_to_full_disk = host_disk_is_full(world_now_us() - NOTICE_US);
     }
 }
 
@@ -174,8 +177,15 @@ void tap_request(struct link *link, const void *data, size_t len)
 
 // --------------------------------------------------------------------------------------------------------------------- replies
 
-static void check_put(const struct asked *asked, const struct wire_put_reply *put)
+static void check_put(const struct asked *asked, const struct wire_reply *reply)
 {
+    const struct wire_put_reply *put = &reply->as.put;
+    if (reply->status == NQ_NO_SPACE && !host_disk_was_full()) {
+        world_fail("a put is refused for want of space, which there is");
+    }
+    if (asked->came_to_full_disk && asked->came == 1 && put->accepted > 0 && !put->duplicate) {
+        world_fail("a put that came to a full disk is accepted");
+    }
     if (put->accepted > asked->count) {
         world_fail("%llu items of a put of %zu are accepted", (unsigned long long)put->accepted, asked->count);
     }
@@ -252,7 +262,7 @@ static void check_stat(const struct wire_queue_stats *stat)
 static void check_reply(const struct link *link, const struct asked *asked, const struct wire_reply *reply)
 {
     if (asked->op == WIRE_PUT && reply->result == WIRE_PUT) {
-        check_put(asked, &reply->as.put);
+        check_put(asked, reply);
     } else if (asked->op == WIRE_GET && reply->status == NQ_OK && reply->result == WIRE_GET) {
         check_get(link, asked, reply->id, &reply->as.get);
     } else if (asked->op == WIRE_TASK_DONE) {
