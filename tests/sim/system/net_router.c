@@ -9,6 +9,8 @@
 #include "tap.h"
 #include "world.h"
 
+enum { KEPT_US = 2000 * 1000 };
+
 struct router {
     struct runner *runner;
     struct packet *in;
@@ -49,11 +51,22 @@ const char *router_endpoint(const struct router *self, size_t index)
     return index == 0 ? "sim://broker" : NULL;
 }
 
+// What was kept goes on its way soon after its connection takes answers again.
+static void check_kept(const struct router *self)
+{
+    for (const struct packet *packet = self->kept.first; packet != NULL; packet = packet->next) {
+        if (packet->link->broker_sees && world_now_us() > packet->link->answers_full_until_us + KEPT_US) {
+            world_fail("an answer is kept for link %llu, which has taken answers again for long",
+                       (unsigned long long)packet->link->number);
+        }
+    }
+}
+
 unsigned router_wait(struct router *self, bool reading, const int *fds, size_t fd_count, long timeout_ms)
 {
-    (void)self;
     (void)fds;
     (void)fd_count;
+    check_kept(self);
     host_turn_ended();
     bool ready = host_ready() != 0 || (reading && !net_inbox_is_empty()) || timeout_ms == 0;
     runner_wait_us(ready ? world_between(1, 20) : timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * 1000);
