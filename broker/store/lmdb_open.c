@@ -192,7 +192,7 @@ enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env
             return NQ_OK;
         }
         mdb_env_close(env);
-        if (rc != ENOMEM) {
+        if (rc != ENOMEM && rc != EINVAL) { // the latter from valgrind
             break;
         }
     }
