@@ -10,7 +10,7 @@ static inline size_t body_fill(uint64_t id, uint8_t *out)
 {
     size_t len = 8 + (size_t)(id * 7 % 40);
     for (size_t i = 0; i < len; i++) {
-        out[i] = i < 8 ? (uint8_t)(id >> (8 * i)) : (uint8_t)(id + i);
+        out[i] = (uint8_t)(i < 8 ? id >> (8 * i) : id + i);
     }
     return len;
 }

@@ -174,8 +174,12 @@ _Noreturn static void differ(const char *what, const struct line *line)
 
 static void check_equal(struct state *stored, struct state *found)
 {
-    qsort(stored->lines, stored->count, sizeof(struct line), compare_lines);
-    qsort(found->lines, found->count, sizeof(struct line), compare_lines);
+    if (stored->count > 0) {
+        qsort(stored->lines, stored->count, sizeof(struct line), compare_lines);
+    }
+    if (found->count > 0) {
+        qsort(found->lines, found->count, sizeof(struct line), compare_lines);
+    }
     size_t i = 0;
     size_t j = 0;
     while (i < stored->count || j < found->count) {
