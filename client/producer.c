@@ -277,9 +277,12 @@ static void send_if_idle(struct nq_producer *self)
     }
 }
 
+// Where there is room, what is gathered may go on growing: sent in pieces it would cost a frame for each.
 static bool room_has_come(void *user)
 {
-    send_if_idle(user);
+    if (!has_room(user)) {
+        send_if_idle(user);
+    }
     return has_room(user);
 }
 
