@@ -12,6 +12,7 @@
 #include "endpoint.h"
 #include "frontend.h"
 #include "log.h"
+#include "memory_room.h"
 #include "notify.h"
 #include "process.h"
 #include "random.h"
@@ -140,6 +141,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                          parked_per_session < config->parked_limit ? parked_per_session : config->parked_limit,
                      .parked_bytes_max = config->parked_limit},
         .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
+        .memory = memory_look,
         .backup = config->memory ? NULL : store_disk_backup,
         .backup_dir = config->backup_dir,
         .signal_fd = signal_fd,

@@ -145,7 +145,7 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
     service->backup = backup_create(&backup);
     self->reader.on_lost = service_item_lost;
     self->reader.context = service;
-    space_init(&service->space, self->store, config->disk_reserve_bytes);
+    space_init(&service->space, self->store, config->disk_reserve_bytes, config->memory);
     sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
     const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
     return service->backup != NULL && groups_init(&service->groups, self->engine, self->dispatch) &&

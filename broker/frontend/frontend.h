@@ -14,12 +14,13 @@ struct frontend_config {
     struct engine_config engine;
     struct dispatch_config dispatch;
     uint64_t disk_reserve_bytes;
-    backup_function *backup;       // NULL: the store cannot be copied
-    const char *backup_dir;        // NULL: no backups
-    int signal_fd;                 // SIGTERM and SIGINT come from here, and SIGHUP: the authorised keys are read again
-    const struct keys_pair *keys;  // NULL: no encryption, anybody may do anything
-    struct authorised *authorised; // with keys; the caller's, until frontend_close
-    bool exit_when_shut_down;      // serve no longer when there are queues, all are shut down and drained, and no session is left
+    struct memory_room (*memory)(void); // NULL: what memory may be taken is not looked at
+    backup_function *backup;            // NULL: the store cannot be copied
+    const char *backup_dir;             // NULL: no backups
+    int signal_fd;                      // SIGTERM and SIGINT come from here, and SIGHUP: the authorised keys are read again
+    const struct keys_pair *keys;       // NULL: no encryption, anybody may do anything
+    struct authorised *authorised;      // with keys; the caller's, until frontend_close
+    bool exit_when_shut_down; // serve no longer when there are queues, all are shut down and drained, and no session is left
     uint64_t sessions_per_key_max, requests_per_key_max;
 };
 

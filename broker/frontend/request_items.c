@@ -37,8 +37,9 @@ void request_put(struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
     struct service *self = request->service;
-    if (space_is_full(&self->space, request->now_ms, bytes_of(put)) && !is_accepted(self, put)) {
-        refuse_put(request, NQ_NO_SPACE);
+    enum nq_status room = space_state(&self->space, request->now_ms, bytes_of(put));
+    if (room != NQ_OK && !is_accepted(self, put)) {
+        refuse_put(request, room);
         return;
     }
     const struct dispatch_put command = {

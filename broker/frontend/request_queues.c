@@ -148,7 +148,7 @@ static enum nq_status check_initial(const struct request *request)
     if (bounded && declare->initial > options->maxsize) {
         return NQ_TOO_LARGE;
     }
-    return space_is_full(&request->service->space, request->now_ms, 0) ? NQ_NO_SPACE : NQ_OK;
+    return space_state(&request->service->space, request->now_ms, 0);
 }
 
 static enum nq_status put_initial(const struct request *request, struct queue *queue)

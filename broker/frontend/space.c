@@ -2,15 +2,18 @@
 
 #include <inttypes.h>
 
-void space_init(struct space *self, struct store *store, uint64_t reserve_bytes)
+void space_init(struct space *self, struct store *store, uint64_t reserve_bytes, struct memory_room (*memory)(void))
 {
-    *self = (struct space){.store = store, .reserve_bytes = reserve_bytes};
+    *self = (struct space){.store = store, .reserve_bytes = reserve_bytes, .memory = memory, .state = NQ_OK};
 }
 
-static void say(const struct space *self, const struct store_space *now)
+static void say(const struct space *self, const struct store_space *now, const struct memory_room *memory)
 {
-    if (!self->is_full) {
+    if (self->state == NQ_OK) {
         log_info("there is room again, items are accepted");
+    } else if (self->state == NQ_BUSY) {
+        log_warning("%" PRIu64 " bytes of memory are taken of %" PRIu64 " allowed: no more items are accepted", memory->used_bytes,
+                    memory->limit_bytes);
     } else if (now->limit_bytes > 0 && now->used_bytes >= now->limit_bytes) {
         log_warning("the store holds %" PRIu64 " bytes of %" PRIu64 " allowed (--max-disk): no more items are accepted",
                     now->used_bytes, now->limit_bytes);
@@ -20,23 +23,32 @@ static void say(const struct space *self, const struct store_space *now)
     }
 }
 
-bool space_is_full(struct space *self, uint64_t now_ms, uint64_t bytes)
+static bool memory_is_short(const struct memory_room *room)
+{
+    uint64_t share = room->limit_bytes / SPACE_MEMORY_RESERVE_SHARE;
+    uint64_t reserve = share < SPACE_MEMORY_RESERVE_BYTES ? share : SPACE_MEMORY_RESERVE_BYTES;
+    return room->limit_bytes > 0 && room->used_bytes + reserve > room->limit_bytes;
+}
+
+enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes)
 {
     self->bytes_since += bytes;
     if (now_ms < self->next_look_ms && self->bytes_since < SPACE_LOOK_BYTES) {
-        return self->is_full;
+        return self->state;
     }
     struct store_space now;
     self->next_look_ms = now_ms + SPACE_LOOK_MS;
     self->bytes_since = 0;
     if (store_space(self->store, &now) != NQ_OK) {
-        return self->is_full; // the commit will tell
+        return self->state; // the commit will tell
     }
+    struct memory_room memory = self->memory == NULL ? (struct memory_room){0} : self->memory();
     bool full =
         (now.limit_bytes > 0 && now.used_bytes >= now.limit_bytes) || now.free_bytes < self->reserve_bytes || now.reserve_in_use;
-    if (full != self->is_full) {
-        self->is_full = full;
-        say(self, &now);
+    enum nq_status state = full ? NQ_NO_SPACE : memory_is_short(&memory) ? NQ_BUSY : NQ_OK;
+    if (state != self->state) {
+        self->state = state;
+        say(self, &now, &memory);
     }
-    return full;
+    return state;
 }

@@ -96,7 +96,7 @@ static bool open_service(struct service_rig *self)
         .reader = &self->reader,
     };
     self->has_service = true;
-    space_init(&self->service.space, self->store, 0);
+    space_init(&self->service.space, self->store, 0, NULL);
     sessions_init(&self->service.sessions, self->engine, self->dispatch, &sessions);
     return groups_init(&self->service.groups, self->engine, self->dispatch) &&
            sessions_expect_restored(&self->service.sessions, self->now_ms) &&

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "memory_room.h"
 #include "notify.h"
 #include "process.h"
 #include "random.h"
@@ -145,4 +148,101 @@ Test(process, gives_up_privileges_and_keeps_files_to_itself)
     cr_assert_eq(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
     cr_assert_eq(umask(0), 077);
     cr_assert_gt(process_raise_descriptors(), 0);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- memory
+
+static char root[64];
+
+static void make_root(void)
+{
+    snprintf(root, sizeof(root), "/tmp/nq-memory-XXXXXX");
+    cr_assert_not_null(mkdtemp(root));
+}
+
+static void remove_root(void)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", root);
+    cr_assert_eq(system(command), 0);
+}
+
+// A file below the root, with the folders that lead to it.
+static void put_file(const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void expect_room(uint64_t used, uint64_t limit)
+{
+    char groups[128];
+    snprintf(groups, sizeof(groups), "%s/groups", root);
+    struct memory_room room = memory_look_at_group(groups, root);
+    cr_assert_eq(room.limit_bytes, limit);
+    cr_assert_eq(room.used_bytes, used);
+}
+
+TestSuite(memory, .init = make_root, .fini = remove_root);
+
+Test(memory, the_limit_of_a_control_group_is_found)
+{
+    put_file("groups", "0::/system.slice/netqueue.service\n");
+    put_file("system.slice/netqueue.service/memory.max", "1000000\n");
+    put_file("system.slice/netqueue.service/memory.stat", "anon_thp 7\nanon 300000\nfile 900000\n");
+    expect_room(300000, 1000000);
+}
+
+Test(memory, the_older_kind_of_control_group_is_known)
+{
+    put_file("groups", "9:cpu:/\n4:memory:/group\n0::/\n");
+    put_file("memory/group/memory.limit_in_bytes", "2000000\n");
+    put_file("memory/group/memory.stat", "cache 5\nrss 400000\n");
+    expect_room(400000, 2000000);
+}
+
+Test(memory, inside_a_container_the_group_is_what_is_mounted)
+{
+    put_file("groups", "0::/of/the/host\n");
+    put_file("memory.max", "3000000\n");
+    put_file("memory.stat", "anon 5\n");
+    expect_room(5, 3000000);
+}
+
+Test(memory, no_limit_is_none)
+{
+    expect_room(0, 0);
+    put_file("groups", "4:memory:/\n0::/\n");
+    expect_room(0, 0);
+    put_file("memory/memory.limit_in_bytes", "9223372036854771712\n");
+    put_file("memory/memory.stat", "rss 1\n");
+    put_file("memory.max", "max\n");
+    put_file("memory.stat", "anon 1\n");
+    expect_room(0, 0);
+}
+
+Test(memory, a_limit_of_the_address_space_is_known_and_what_is_mapped_of_it)
+{
+    enum { MEBI = 1024 * 1024 };
+    uint64_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%" SCNu64, &pages), 1);
+    fclose(file);
+    const struct rlimit limit = {pages * (uint64_t)sysconf(_SC_PAGESIZE) + 16 * MEBI, RLIM_INFINITY}; // nearer than a group's
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    struct memory_room before = memory_look();
+    cr_assert_eq(before.limit_bytes, limit.rlim_cur);
+    cr_assert(before.used_bytes > 0 && before.used_bytes < limit.rlim_cur);
+    cr_assert_neq(mmap(NULL, 8 * MEBI, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), MAP_FAILED);
+    cr_assert_geq(memory_look().used_bytes, before.used_bytes + 7 * MEBI);
 }

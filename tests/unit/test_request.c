@@ -424,11 +424,51 @@ Test(request, another_version_is_told_so)
     cr_assert_eq(reply->status, NQ_UNSUPPORTED_VERSION);
 }
 
+// One item is in "q".
+static void expect_puts_refused(enum nq_status status)
+{
+    const struct nq_bytes body = bytes_of("x");
+    const struct wire_reply *put = call(1, put_request(11, "q", 2, &body, 1));
+    cr_assert_eq(put->status, status);
+    cr_assert_eq(put->as.put.last_number, 1);
+    put = call(1, put_request(12, "q", 1, &body, 1));
+    cr_assert_eq(put->status, NQ_OK, "it was accepted when there was room: a refusal would be a lie");
+    cr_assert(put->as.put.duplicate && put->as.put.accepted == 1);
+    cr_assert_eq(call(1, declare(13, "r", 0, 5))->status, status);
+    const struct wire_reply *got = call(2, get_request(14, "q", 1, 0));
+    cr_assert_eq(call(2, tokens_request(15, WIRE_TASK_DONE, got))->status, NQ_OK);
+}
+
 static enum nq_status no_room(struct store *store, struct store_space *space)
 {
     (void)store;
     *space = (struct store_space){.used_bytes = 100, .free_bytes = UINT64_MAX, .limit_bytes = 100};
     return NQ_OK;
+}
+
+static struct memory_room memory;
+
+static struct memory_room look(void)
+{
+    return memory;
+}
+
+Test(request, with_little_memory_left_puts_are_refused_and_the_rest_goes_on)
+{
+    enum { MEBI = 1024 * 1024 };
+    const struct nq_bytes body = bytes_of("x");
+    fixture->rig.service.space.memory = look;
+    memory = (struct memory_room){.used_bytes = 900 * MEBI, .limit_bytes = 1000 * MEBI}; // more than the reserve is left
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
+    memory.used_bytes = 1000 * MEBI - SPACE_MEMORY_RESERVE_BYTES + 1;
+    fixture_tick(fixture, SPACE_LOOK_MS);
+    expect_puts_refused(NQ_BUSY);
+    memory = (struct memory_room){.used_bytes = 30 * MEBI, .limit_bytes = 40 * MEBI}; // of little memory a fourth is kept
+    fixture_tick(fixture, SPACE_LOOK_MS);
+    cr_assert_eq(call(1, put_request(16, "q", 2, &body, 1))->status, NQ_OK);
+    memory.used_bytes++;
+    fixture_tick(fixture, SPACE_LOOK_MS);
+    cr_assert_eq(call(1, put_request(17, "q", 3, &body, 1))->status, NQ_BUSY);
 }
 
 Test(request, without_room_puts_are_refused_and_the_rest_goes_on)
@@ -439,19 +479,10 @@ Test(request, without_room_puts_are_refused_and_the_rest_goes_on)
     full.space = no_room;
     fixture->rig.store->ops = &full;
     fixture_tick(fixture, SPACE_LOOK_MS);
-    const struct nq_bytes body = bytes_of("x");
-    const struct wire_reply *put = call(1, put_request(11, "q", 2, &body, 1));
-    cr_assert_eq(put->status, NQ_NO_SPACE);
-    cr_assert_eq(put->as.put.last_number, 1);
-    put = call(1, put_request(16, "q", 1, &body, 1));
-    cr_assert_eq(put->status, NQ_OK, "it was accepted when there was room: a refusal would be a lie");
-    cr_assert(put->as.put.duplicate && put->as.put.accepted == 1);
-    cr_assert_eq(call(1, declare(12, "r", 0, 5))->status, NQ_NO_SPACE);
-    const struct wire_reply *got = call(2, get_request(13, "q", 1, 0));
-    cr_assert_eq(call(2, tokens_request(14, WIRE_TASK_DONE, got))->status, NQ_OK);
+    expect_puts_refused(NQ_NO_SPACE);
     fixture->rig.store->ops = ops;
     fixture_tick(fixture, SPACE_LOOK_MS);
-    cr_assert_eq(fixture_put(fixture, 1, 15, "q", 2, "x"), NQ_OK);
+    cr_assert_eq(fixture_put(fixture, 1, 16, "q", 2, "x"), NQ_OK);
 }
 
 static uint64_t damaged_seq;
