@@ -6,7 +6,7 @@
 //   steps   LPUSH of one  | as list                                                 | as list, answered before more is asked for
 //
 // What is finished travels with the next request for items, in lock-step as well: as nq_next does it. Not so with steps, the manner of
-// most programs, in which Redis was measured when netqueue's targets were set (docs/decisions/0008-which-redis.md).
+// most programs, in which Redis was measured when netqueue's targets were set (docs/decisions/0008-window-100-over-zeromq.md).
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
