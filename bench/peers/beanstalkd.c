@@ -110,14 +110,14 @@ static void read_bytes(struct connection *c, char *to, size_t len)
 
 static void read_line(struct connection *c, char line[static LINE_MAX_BYTES])
 {
-    size_t len = 0;
-    do {
-        if (len == LINE_MAX_BYTES - 1) {
-            fail("beanstalkd: an answer without end");
-        }
+    for (size_t len = 0; len < LINE_MAX_BYTES - 1; len++) {
         read_bytes(c, line + len, 1);
-    } while (line[len++] != '\n');
-    line[len] = '\0';
+        if (line[len] == '\n') {
+            line[len + 1] = '\0';
+            return;
+        }
+    }
+    fail("beanstalkd: an answer without end");
 }
 
 static void expect(struct connection *c, const char *answer)

@@ -69,8 +69,9 @@ static void close_connection(void *connection)
 static void prepare(const struct load *load)
 {
     struct connection *c = connect_to(load);
-    amqp_table_entry_t kind = {.key = amqp_cstring_bytes("x-queue-type"),
-                               .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")}};
+    amqp_table_entry_t kind = {.key = amqp_cstring_bytes("x-queue-type")};
+    kind.value.kind = AMQP_FIELD_KIND_UTF8;
+    kind.value.value.bytes = amqp_cstring_bytes("quorum");
     amqp_table_t arguments = {.num_entries = strcmp(load->variant, "quorum") == 0, .entries = &kind};
     amqp_queue_delete(c->amqp, CHANNEL, QUEUE, 0, 0);
     check(c, "delete the queue");
