@@ -8,17 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { FILE_BYTES_MAX = 256 << 20, PIECE_BYTES_MAX = 64 << 20 };
+#include "clock.h"
 
-static double now_seconds(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
+enum { FILE_BYTES_MAX = 256 << 20, PIECE_BYTES_MAX = 64 << 20 };
 
 static bool write_piece(int file, const char *piece, size_t bytes, off_t at)
 {

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zmq.h>
+
+#include "clock.h"
 
 struct one_way {
     void *push, *pull;
@@ -16,13 +17,6 @@ struct one_way {
     atomic_ullong received;
     atomic_bool stopping;
 };
-
-static double now_seconds(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static void *push(void *argument)
 {
@@ -87,12 +81,10 @@ int main(int argc, char **argv)
     pthread_t threads[2];
     pthread_create(&threads[0], NULL, push, &way);
     pthread_create(&threads[1], NULL, pull, &way);
-    const struct timespec warm_up = {0, 200000000};
-    nanosleep(&warm_up, NULL);
+    sleep_seconds(0.2); // until all is connected
     unsigned long long received = atomic_load(&way.received);
     double start = now_seconds();
-    const struct timespec pause = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&pause, NULL);
+    sleep_seconds(seconds);
     received = atomic_load(&way.received) - received;
     double took = now_seconds() - start;
     atomic_store(&way.stopping, true);

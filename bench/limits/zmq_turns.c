@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#include "clock.h"
 
 enum { SHORT_BYTES = 64, CLIENTS = 2, FILE_BLOCKS = 4096, BLOCK_BYTES = 4096, WAIT_MS = 100 };
 
@@ -35,13 +36,6 @@ struct client {
     struct turns *turns;
     bool puts;
 };
-
-static double now_seconds(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static void *socket_of(void *context, int type)
 {
@@ -153,12 +147,10 @@ static double measure(struct turns *turns, double seconds)
     for (int i = 0; i < CLIENTS; i++) {
         pthread_create(&threads[i], NULL, ask, &clients[i]);
     }
-    const struct timespec warm_up = {0, 200000000};
-    nanosleep(&warm_up, NULL);
+    sleep_seconds(0.2); // until all is connected
     unsigned long long finished = atomic_load(&turns->finished);
     double start = now_seconds();
-    const struct timespec pause = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&pause, NULL);
+    sleep_seconds(seconds);
     double rate = (double)(atomic_load(&turns->finished) - finished) / (now_seconds() - start);
     atomic_store(&turns->stopping, true);
     for (int i = 0; i < CLIENTS + 1; i++) {
