@@ -76,6 +76,16 @@ static char *state_of_copy(const struct backups *self)
     return state;
 }
 
+// The copy holds just what the store holds now.
+static void check_copy(const struct backups *self)
+{
+    char *copy = state_of_copy(self);
+    char *original = rig_state(self->rig.store);
+    cr_assert_str_eq(copy, original);
+    free(copy);
+    free(original);
+}
+
 Test(disk_backup, holds_all_that_was_answered_and_nothing_later)
 {
     struct backups backups;
@@ -162,11 +172,7 @@ Test(disk_backup, the_remains_of_one_that_was_cut_off_are_cleared)
         cr_assert(half != NULL && fputs("the front of a", half) >= 0 && fclose(half) == 0);
     }
     cr_assert_eq(backup(&backups, &error), NQ_OK, "%s", error.text);
-    char *copy = state_of_copy(&backups);
-    char *original = rig_state(backups.rig.store);
-    cr_assert_str_eq(copy, original);
-    free(copy);
-    free(original);
+    check_copy(&backups);
     rig_end(&backups.rig);
 }
 
@@ -225,11 +231,7 @@ static void fail_everywhere(int error, enum nq_status expected)
         cr_assert_lt(fault.at, CALLS_MAX);
     }
     cr_assert_gt(fault.at, 8, "only %zu calls could fail", fault.at);
-    char *copy = state_of_copy(&backups);
-    char *original = rig_state(backups.rig.store);
-    cr_assert_str_eq(copy, original);
-    free(copy);
-    free(original);
+    check_copy(&backups);
     rig_end(&backups.rig);
 }
 
