@@ -116,7 +116,8 @@ static void close_security(struct security *self)
 static struct frontend_config frontend_config_of(const struct config *config, const struct security *security, int signal_fd)
 {
     uint64_t item_bytes = config->body_limit + config->headers_limit + NQ_FRAME_SLACK_BYTES;
-    uint64_t parked_per_session = NQ_PARKED_BYTES_PER_SESSION_DEFAULT;
+    uint64_t parked_per_session =
+        NQ_PARKED_BYTES_PER_SESSION_DEFAULT < config->parked_limit ? NQ_PARKED_BYTES_PER_SESSION_DEFAULT : config->parked_limit;
     return (struct frontend_config){
         .endpoints = (const char *const *)config->listen,
         .endpoint_count = config->listen_count,
@@ -137,9 +138,11 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                    .delayed_max = config->max_delayed,
                    .leases_per_session_max = config->max_leases},
         .dispatch = {.waiters_per_session_max = config->max_waiters,
-                     .parked_bytes_per_session_max =
-                         parked_per_session < config->parked_limit ? parked_per_session : config->parked_limit,
+                     .parked_bytes_per_session_max = parked_per_session,
                      .parked_bytes_max = config->parked_limit},
+        .intake = {.share_bytes = LANE_SHARE_BYTES_DEFAULT,
+                   .lane_bytes_max = parked_per_session,
+                   .bytes_max = config->parked_limit},
         .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
         .memory = memory_look,
         .backup = config->memory ? NULL : store_disk_backup,

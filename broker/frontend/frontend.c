@@ -9,13 +9,21 @@
 #include "clock.h"
 #include "committer.h"
 #include "gather.h"
+#include "intake.h"
 #include "outbox.h"
 #include "random.h"
 #include "restore.h"
 #include "router.h"
 #include "signals.h"
 
-enum { READ_BUDGET = 256, LAZY_COMMIT_MS = 100, SMALL_GROUP_ITEMS = 10000, SIGNALLED = 1, BACKUP_ENDED = 4 };
+enum {
+    READ_BUDGET = 256,
+    LAZY_COMMIT_MS = 100,
+    SMALL_GROUP_ITEMS = 10000,
+    REFUSED_CHUNK_BYTES = 64 * 1024,
+    SIGNALLED = 1,
+    BACKUP_ENDED = 4
+};
 
 struct frontend {
     struct store *store;
@@ -30,6 +38,8 @@ struct frontend {
     struct committer *committer;
     struct gather gather;
     struct router *router;
+    struct intake intake;
+    struct nq_arena *refused;      // for a frame that is refused; empty between two
     struct authorised *authorised; // NULL: no keys
     struct wire_decode_limits decode_limits;
     uint64_t now_ms;
@@ -181,8 +191,9 @@ enum nq_status frontend_open(const struct frontend_config *config, struct store 
     self->exit_when_shut_down = config->exit_when_shut_down;
     self->decode_limits = (struct wire_decode_limits){config->limits.body_bytes, config->limits.headers_bytes};
     reader_init(&self->reader, store);
+    self->refused = nq_arena_create(REFUSED_CHUNK_BYTES, 0);
     enum nq_status status = open_engine(self, config, error);
-    if (status == NQ_OK && !open_service(self, config)) {
+    if (status == NQ_OK && (self->refused == NULL || !open_service(self, config))) {
         status = fail(error, NQ_NO_MEMORY, nq_status_text(NQ_NO_MEMORY));
     }
     if (status == NQ_OK) {
@@ -191,6 +202,7 @@ enum nq_status frontend_open(const struct frontend_config *config, struct store 
     }
     if (status == NQ_OK) {
         status = open_router(self, config, error);
+        intake_init(&self->intake, self->router, &config->intake);
     }
     if (status != NQ_OK) {
         frontend_close(&self);
@@ -208,6 +220,8 @@ void frontend_close(struct frontend **self_p)
     backup_destroy(&self->service.backup);
     committer_stop(&self->committer);
     reader_end(&self->reader);
+    intake_fini(&self->intake);
+    nq_arena_destroy(&self->refused);
     router_close(&self->router);
     outbox_fini(&self->outbox);
     if (self->has_service) {
@@ -258,22 +272,40 @@ static void note_bad_frame(struct frontend *self, enum nq_status status, size_t 
     }
 }
 
-static void take_frame(struct frontend *self, uint64_t connection, const void *data, size_t len)
+// True: it was one of ours.
+static bool decode(struct frontend *self, struct nq_arena *arena, const struct intake_frame *received,
+                   struct wire_request_frame *frame)
 {
-    struct nq_arena *arena = groups_arena(&self->service.groups);
-    struct wire_request_frame frame;
-    nq_arena_budget(arena, wire_decode_budget(len));
-    enum nq_status status = wire_decode_requests(arena, data, len, &self->decode_limits, &frame);
+    nq_arena_budget(arena, wire_decode_budget(received->len));
+    enum nq_status status = wire_decode_requests(arena, received->data, received->len, &self->decode_limits, frame);
     nq_arena_budget(arena, SIZE_MAX / 2); // what we make of it is ours to bound
-    if (status == NQ_OK) {
-        service_frame(&self->service, self->now_ms, connection, &frame);
-    } else if (status == NQ_UNSUPPORTED_VERSION) {
-        service_refuse_version(&self->service, connection, &frame);
+    if (status == NQ_UNSUPPORTED_VERSION) {
+        service_refuse_version(&self->service, received->connection, frame);
     } else if (nq_arena_failed(arena)) { // not the frame's fault: a broker that can read none must not stay and say nothing
         self->service.out_of_memory = true;
-    } else {
-        note_bad_frame(self, status, len);
+    } else if (status != NQ_OK) {
+        note_bad_frame(self, status, received->len);
     }
+    return status == NQ_OK;
+}
+
+static void serve_frame(struct frontend *self, const struct intake_frame *received)
+{
+    struct wire_request_frame frame;
+    if (decode(self, groups_arena(&self->service.groups), received, &frame)) {
+        service_frame(&self->service, self->now_ms, received->connection, &frame);
+    }
+}
+
+// It is looked at in memory of its own: what is refused must not fill the group.
+static void refuse_frame(struct frontend *self, const struct intake_frame *received)
+{
+    struct wire_request_frame frame;
+    if (decode(self, self->refused, received, &frame) &&
+        !service_refuse_puts(&self->service, self->now_ms, received->connection, &frame) && !intake_keep(&self->intake, received)) {
+        self->service.out_of_memory = true;
+    }
+    nq_arena_reset(self->refused);
 }
 
 static bool may_read(const struct frontend *self)
@@ -286,15 +318,20 @@ static bool read_frames(struct frontend *self)
 {
     bool any = false;
     for (int i = 0; i < READ_BUDGET && may_read(self) && !service_failed(&self->service); i++) {
-        uint64_t connection;
-        const void *data;
-        size_t len;
-        self->all_read = !router_receive(self->router, &connection, &data, &len);
+        struct intake_frame frame;
+        enum intake_result result = intake_next(&self->intake, &frame);
+        self->all_read = result == INTAKE_NONE;
         if (self->all_read) {
             break;
         }
-        gather_heard(&self->gather, connection, clock_us());
-        take_frame(self, connection, data, len);
+        gather_heard(&self->gather, frame.connection, clock_us());
+        if (result == INTAKE_SERVE) {
+            serve_frame(self, &frame);
+        } else if (result == INTAKE_TOO_MUCH) {
+            refuse_frame(self, &frame);
+        } else {
+            self->service.out_of_memory = true;
+        }
         any = true;
     }
     return any;
@@ -413,7 +450,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 static long wait_ms(const struct frontend *self)
 {
     uint64_t next_ms = service_next_deadline_ms(&self->service);
-    if (self->more_due) {
+    if (self->more_due || (may_read(self) && !intake_is_empty(&self->intake))) {
         return 0;
     }
     if (self->lazy_since_ms != 0 && self->service.groups.flying == NULL) {

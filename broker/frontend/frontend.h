@@ -2,6 +2,7 @@
 #pragma once
 #include "authorised.h"
 #include "engine.h"
+#include "lanes.h"
 #include "service.h"
 #include "store.h"
 
@@ -13,6 +14,7 @@ struct frontend_config {
     struct wire_limits limits;
     struct engine_config engine;
     struct dispatch_config dispatch;
+    struct lanes_limits intake; // how frames that have come take turns, and how much of them may wait
     uint64_t disk_reserve_bytes;
     struct memory_room (*memory)(void); // NULL: what memory may be taken is not looked at
     backup_function *backup;            // NULL: the store cannot be copied

@@ -8,6 +8,7 @@
 #include <zmq.h>
 
 #include "clock.h"
+#include "lanes.h"
 #include "patience.h"
 #include "table.h"
 #include "zap.h"
@@ -19,6 +20,12 @@ static const uint64_t CONNECTION_MARK = 1ull << 32;
 
 struct kept_frame {
     struct kept_frame *next;
+    zmq_msg_t message;
+};
+
+// A frame received that is served later.
+struct waiting_frame {
+    struct lane_frame head;
     zmq_msg_t message;
 };
 
@@ -159,6 +166,14 @@ static void free_kept(struct kept *kept)
     free(kept);
 }
 
+static void close_received(struct router *self)
+{
+    if (self->has_received) {
+        zmq_msg_close(&self->received);
+        self->has_received = false;
+    }
+}
+
 void router_close(struct router **self_p)
 {
     struct router *self = *self_p;
@@ -171,9 +186,7 @@ void router_close(struct router **self_p)
         free_kept(kept);
     }
     table_fini(&self->kept_by_connection);
-    if (self->has_received) {
-        zmq_msg_close(&self->received);
-    }
+    close_received(self);
     if (self->socket != NULL) {
         zmq_close(self->socket);
     }
@@ -300,10 +313,7 @@ bool router_receive(struct router *self, uint64_t *connection, const void **data
     enum { BAD_IN_A_ROW_MAX = 100 }; // so that rubbish does not hold up the rest
     for (int i = 0; i < BAD_IN_A_ROW_MAX; i++) {
         bool none;
-        if (self->has_received) {
-            zmq_msg_close(&self->received);
-            self->has_received = false;
-        }
+        close_received(self);
         if (receive_one(self, connection, &none)) {
             *data = zmq_msg_data(&self->received);
             *len = zmq_msg_size(&self->received);
@@ -320,6 +330,37 @@ bool router_receive(struct router *self, uint64_t *connection, const void **data
 const char *router_sender(struct router *self)
 {
     return self->has_received ? zmq_msg_gets(&self->received, "User-Id") : NULL;
+}
+
+struct lane_frame *router_keep(struct router *self)
+{
+    struct waiting_frame *frame = malloc(sizeof(*frame));
+    if (frame == NULL) {
+        return NULL;
+    }
+    *frame = (struct waiting_frame){0};
+    zmq_msg_init(&frame->message);
+    zmq_msg_move(&frame->message, &self->received);
+    return &frame->head;
+}
+
+const void *router_take_up(struct router *self, struct lane_frame **frame_p)
+{
+    struct waiting_frame *frame = (struct waiting_frame *)*frame_p;
+    close_received(self);
+    zmq_msg_init(&self->received);
+    zmq_msg_move(&self->received, &frame->message);
+    self->has_received = true;
+    router_forget(frame_p);
+    return zmq_msg_data(&self->received);
+}
+
+void router_forget(struct lane_frame **frame_p)
+{
+    struct waiting_frame *frame = (struct waiting_frame *)*frame_p;
+    zmq_msg_close(&frame->message);
+    free(frame);
+    *frame_p = NULL;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- send

@@ -10,6 +10,7 @@
 #include "wire.h"
 
 struct router;
+struct lane_frame;
 
 struct router_config {
     const char *const *endpoints;
@@ -45,6 +46,12 @@ bool router_receive(struct router *self, uint64_t *connection, const void **data
 
 // The key that the connection of the frame just received has proved to hold; valid until the next receive. NULL: none.
 const char *router_sender(struct router *self);
+
+// The frame just received stays for later; its place in a lane is the caller's to fill in. NULL: out of memory.
+struct lane_frame *router_keep(struct router *self);
+// It is the one just received again. Takes it; returns its data.
+const void *router_take_up(struct router *self, struct lane_frame **frame_p);
+void router_forget(struct lane_frame **frame_p);
 
 // Send a frame, or keep it while the connection is full. False: the connection is gone (or took too little for too long).
 bool router_send(struct router *self, uint64_t connection, const struct wire_packer *packer);

@@ -372,6 +372,25 @@ void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, c
     }
 }
 
+bool service_refuse_puts(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame)
+{
+    struct peer *peer = sessions_on(&self->sessions, connection);
+    for (size_t i = 0; i < frame->count; i++) {
+        if (frame->requests[i].op != WIRE_PUT) {
+            return false;
+        }
+    }
+    if (peer != NULL) {
+        sessions_heard(peer, now_ms);
+    }
+    for (size_t i = 0; i < frame->count; i++) {
+        struct request request = {
+            .service = self, .now_ms = now_ms, .connection = connection, .peer = peer, .wire = &frame->requests[i]};
+        refuse_put(&request, NQ_BUSY);
+    }
+    return true;
+}
+
 void service_refuse_version(struct service *self, uint64_t connection, const struct wire_request_frame *frame)
 {
     for (size_t i = 0; i < frame->count; i++) {

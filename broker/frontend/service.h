@@ -52,6 +52,8 @@ struct request {
 
 // Handle a frame's requests in order. The frame lives in the memory of the open group.
 void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame);
+// A frame beyond what may wait of its connection: refuse its puts BUSY. False: it is not only puts, and nothing was done.
+bool service_refuse_puts(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame);
 // A frame of another version: each request is told so.
 void service_refuse_version(struct service *self, uint64_t connection, const struct wire_request_frame *frame);
 // Other keys are authorised, or may do other things, from now on: sessions of keys that are not end at once, and waiters of a key whose

@@ -522,3 +522,24 @@ Test(request, a_damaged_item_is_left_out_and_set_aside)
     cr_assert_eq(call(2, get_request(16, "q", 1, 0))->status, NQ_BUSY, "nothing of it is left: ask again");
     fixture->rig.store->ops = true_ops;
 }
+
+Test(request, puts_beyond_what_may_wait_are_refused_and_tell_where_the_stream_stands)
+{
+    const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
+    cr_assert_eq(call(1, put_request(10, "q", 1, bodies, 2))->status, NQ_OK);
+    struct wire_request puts[] = {put_request(11, "q", 3, bodies, 3), put_request(12, "q", 6, bodies, 1)};
+    struct wire_request mixed[] = {puts[0], on_queue_request(13, WIRE_STAT, "q")};
+    const struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = puts, .count = 2};
+    const struct wire_request_frame other = {.version = NQ_PROTOCOL_VERSION, .requests = mixed, .count = 2};
+    struct service *service = &fixture->rig.service;
+    cr_assert_not(service_refuse_puts(service, service->now_ms, 1, &other), "it has more than puts");
+    cr_assert(service_refuse_puts(service, service->now_ms, 1, &frame));
+    fixture_tick(fixture, 0);
+    for (uint64_t id = 11; id <= 12; id++) {
+        const struct wire_reply *reply = fixture_take(fixture, 1, id);
+        cr_assert(reply != NULL && reply->status == NQ_BUSY && reply->as.put.accepted == 0);
+        cr_assert_eq(reply->as.put.last_number, 2u);
+    }
+    cr_assert_null(fixture_take(fixture, 1, 13));
+    cr_assert_eq(call(1, put_request(14, "q", 3, bodies, 3))->as.put.accepted, 3u, "sent again it goes in");
+}

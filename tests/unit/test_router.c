@@ -3,6 +3,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "lanes.h"
 #include "router.h"
 
 static struct router *router;
@@ -68,6 +69,25 @@ Test(router, frames_go_both_ways)
     int received = zmq_recv(dealer, got, sizeof(got), 0);
     cr_assert_eq(received, (int)wire_packed_size(packer));
     nq_arena_destroy(&arena);
+}
+
+Test(router, a_frame_kept_is_taken_up_after_others)
+{
+    uint64_t first, connection;
+    size_t len;
+    zmq_send(dealer, "early", 5, 0);
+    zmq_send(dealer, "late", 4, 0);
+    (void)await_frame(&first, &len);
+    struct lane_frame *kept = router_keep(router), *forgotten;
+    cr_assert_not_null(kept);
+    const void *data = await_frame(&connection, &len);
+    cr_assert_eq(memcmp(data, "late", 4), 0);
+    data = router_take_up(router, &kept);
+    cr_assert_eq(memcmp(data, "early", 5), 0);
+    cr_assert_null(kept);
+    forgotten = router_keep(router);
+    router_forget(&forgotten);
+    cr_assert_null(forgotten);
 }
 
 Test(router, drops_what_is_not_one_frame)

@@ -40,6 +40,7 @@ static struct frontend_config config_of_plan(void)
         .dispatch = {.waiters_per_session_max = plan.waiters_max,
                      .parked_bytes_per_session_max = plan.parked_bytes_max,
                      .parked_bytes_max = plan.parked_bytes_max * 3},
+        .intake = {.share_bytes = plan.share_bytes, .lane_bytes_max = plan.lane_bytes_max, .bytes_max = plan.lane_bytes_max * 3},
     };
 }
 

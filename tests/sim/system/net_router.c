@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "host.h"
+#include "lanes.h"
 #include "net.h"
 #include "tap.h"
 #include "world.h"
@@ -94,6 +95,38 @@ bool router_receive(struct router *self, uint64_t *connection, const void **data
     *len = self->in->len;
     tap_request(self->in->link, self->in->bytes, self->in->len);
     return true;
+}
+
+struct waiting_frame {
+    struct lane_frame head;
+    struct packet *packet;
+};
+
+struct lane_frame *router_keep(struct router *self)
+{
+    struct waiting_frame *frame = calloc(1, sizeof(*frame));
+    assert(frame != NULL);
+    frame->packet = self->in;
+    self->in = NULL;
+    return &frame->head;
+}
+
+const void *router_take_up(struct router *self, struct lane_frame **frame_p)
+{
+    struct waiting_frame *frame = (struct waiting_frame *)*frame_p;
+    free(self->in);
+    self->in = frame->packet;
+    frame->packet = NULL;
+    router_forget(frame_p);
+    return self->in->bytes;
+}
+
+void router_forget(struct lane_frame **frame_p)
+{
+    struct waiting_frame *frame = (struct waiting_frame *)*frame_p;
+    free(frame->packet);
+    free(frame);
+    *frame_p = NULL;
 }
 
 static bool has_kept(const struct router *self, const struct link *link)

@@ -76,6 +76,8 @@ void plan_draw(uint64_t steps)
     plan.leases_max = world_chance(200) ? world_between(3, 20) : 1000;
     plan.waiters_max = world_chance(200) ? world_between(1, 4) : 1000;
     plan.parked_bytes_max = world_chance(200) ? world_between(100, 1000) : 1000 * 1000;
+    plan.share_bytes = world_chance(500) ? world_between(1, 1000) : 64 * 1024;
+    plan.lane_bytes_max = world_chance(500) ? world_between(0, 2000) : 1000 * 1000;
 }
 
 const char *plan_queue(unsigned queue)

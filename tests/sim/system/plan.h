@@ -26,6 +26,7 @@ struct plan {
     uint64_t lease_ms, hold_max_ms, session_grace_ms, session_timeout_ms, dedup_keep_ms;
     uint64_t timeout_ms; // of clients
     uint64_t leases_max, waiters_max, parked_bytes_max;
+    uint64_t share_bytes, lane_bytes_max; // of the broker's intake
 };
 
 extern struct plan plan;
