@@ -91,12 +91,7 @@ static void look(struct getting *getting)
     struct bench_worker *worker = getting->worker;
     uint64_t confirmed = nq_consumer_confirmed(getting->handle);
     counter_set(&worker->counters.confirmed, confirmed);
-    if (getting->samples.count > 0) {
-        uint64_t ended = confirmed + nq_consumer_lost(getting->handle);
-        if (samples_is_due(&getting->samples, ended)) {
-            samples_settle(&getting->samples, ended, cli_now_ns(), worker->run->measure_from_ns, &worker->latency[LATENCY_DONE]);
-        }
-    }
+    bench_settle(worker, &getting->samples, confirmed + nq_consumer_lost(getting->handle), LATENCY_DONE);
 }
 
 static enum nq_status get_all(struct getting *getting)
@@ -144,17 +139,16 @@ static void get_by_handle(struct bench_worker *worker, const char *queue)
     if (status == NQ_OK) {
         status = get_all(&getting);
     }
-    while (status == NQ_OK && (status = nq_consumer_flush(getting.handle, CLOSE_MS)) == NQ_INTERRUPTED &&
-           cli_signals_count() <= 1) {
-        status = NQ_OK;
+    if (status == NQ_OK) {
+        do {
+            status = nq_consumer_flush(getting.handle, CLOSE_MS);
+        } while (bench_flushes_again(status));
     }
     if (getting.handle != NULL) {
         look(&getting);
         worker->errors += nq_consumer_lost(getting.handle);
     }
-    if (status != NQ_OK && status != NQ_INTERRUPTED) {
-        bench_fail(worker, status);
-    }
+    bench_flushed(worker, status);
     worker->ended_ns = cli_now_ns(); // giving back what was fetched ahead is not part of it
     (void)nq_consumer_close(&getting.handle, 0);
     samples_fini(&getting.samples);

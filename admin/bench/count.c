@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "report.h"
 #include "run.h"
 
 uint64_t bench_sum_moved(const struct bench_worker *workers, uint64_t count)
@@ -28,4 +29,23 @@ void bench_fail(struct bench_worker *worker, enum nq_status status)
         snprintf(worker->error, sizeof(worker->error), "%s", nq_error_text(worker->client));
     }
     bench_run_stop(worker->run);
+}
+
+void bench_flushed(struct bench_worker *worker, enum nq_status status)
+{
+    if (status != NQ_OK && status != NQ_INTERRUPTED) {
+        bench_fail(worker, status);
+    }
+}
+
+bool bench_flushes_again(enum nq_status status)
+{
+    return status == NQ_INTERRUPTED && cli_signals_count() <= 1;
+}
+
+void bench_settle(struct bench_worker *worker, struct samples *samples, uint64_t confirmed, enum figure_latency latency)
+{
+    if (samples_is_due(samples, confirmed)) { // else the clock need not be read
+        samples_settle(samples, confirmed, cli_now_ns(), worker->run->measure_from_ns, &worker->latency[latency]);
+    }
 }

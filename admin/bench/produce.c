@@ -46,9 +46,7 @@ static void look(struct putting *putting)
     struct bench_worker *worker = putting->worker;
     uint64_t confirmed = nq_producer_confirmed(putting->handle);
     counter_set(&worker->counters.confirmed, confirmed);
-    if (samples_is_due(&putting->samples, confirmed)) {
-        samples_settle(&putting->samples, confirmed, cli_now_ns(), worker->run->measure_from_ns, &worker->latency[LATENCY_PUT]);
-    }
+    bench_settle(worker, &putting->samples, confirmed, LATENCY_PUT);
 }
 
 static void work(void *user)
@@ -101,16 +99,15 @@ static void put_by_handle(struct bench_worker *worker, struct bench_turn *turn, 
     if (status == NQ_OK) {
         status = put_all(&putting, turn, body);
     }
-    while (status == NQ_OK && (status = nq_producer_flush(putting.handle, CLOSE_MS)) == NQ_INTERRUPTED &&
-           cli_signals_count() <= 1) {
-        status = NQ_OK;
+    if (status == NQ_OK) {
+        do {
+            status = nq_producer_flush(putting.handle, CLOSE_MS);
+        } while (bench_flushes_again(status));
     }
     if (putting.handle != NULL) {
         look(&putting);
     }
-    if (status != NQ_OK && status != NQ_INTERRUPTED) {
-        bench_fail(worker, status);
-    }
+    bench_flushed(worker, status);
     (void)nq_producer_close(&putting.handle, 0);
     samples_fini(&putting.samples);
 }

@@ -84,6 +84,12 @@ static inline bool bench_stops(const struct bench_run *run)
 }
 // The worker cannot go on; its client's error is kept, and the run ends.
 void bench_fail(struct bench_worker *worker, enum nq_status status);
+// The same for a handle that has been flushed: that a signal has cut it short is no failure.
+void bench_flushed(struct bench_worker *worker, enum nq_status status);
+// Whether a flush that answered `status` is asked again: after the first signal what was begun is still waited for.
+bool bench_flushes_again(enum nq_status status);
+// Of the items whose times are waited for, so many are confirmed by now.
+void bench_settle(struct bench_worker *worker, struct samples *samples, uint64_t confirmed, enum figure_latency latency);
 
 // produce.c, consume.c: what the threads do
 void bench_produce(struct bench_worker *worker);
