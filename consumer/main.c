@@ -2,7 +2,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "consumer.h"
 #include "setup.h"
@@ -58,22 +57,10 @@ static void *thread_main(void *user)
     return NULL;
 }
 
-static void name_worker(struct worker *worker, unsigned number)
-{
-    const struct consumer_options *options = worker->options;
-    if (options->threads == 1 && options->name == NULL) {
-        snprintf(worker->name, sizeof(worker->name), "consumer-%ld", (long)getpid());
-    } else if (options->threads == 1) {
-        snprintf(worker->name, sizeof(worker->name), "%.80s", options->name);
-    } else {
-        snprintf(worker->name, sizeof(worker->name), "%.70s-%u", options->name == NULL ? "consumer" : options->name, number);
-    }
-}
-
 static bool prepare(struct worker *worker, const struct consumer_options *options, unsigned number)
 {
     *worker = (struct worker){.options = options, .limit = UINT64_MAX, .listener = {-1, -1}};
-    name_worker(worker, number);
+    cli_worker_name(worker->name, sizeof(worker->name), "consumer", options->name, options->threads, number);
     if (options->count_given) { // each its share: together exactly as many
         worker->limit = options->count / options->threads + (number <= options->count % options->threads ? 1 : 0);
     }

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "setup.h"
 
 static bool open_handle(struct sender *sender, uint64_t delay_ms)
 {
@@ -141,23 +142,11 @@ static void *thread_main(void *user)
     return NULL;
 }
 
-static void name_sender(struct sender *sender, unsigned number)
-{
-    const struct producer_options *options = sender->options;
-    if (options->threads == 1 && options->name == NULL) {
-        snprintf(sender->name, sizeof(sender->name), "producer-%ld", (long)getpid());
-    } else if (options->threads == 1) {
-        snprintf(sender->name, sizeof(sender->name), "%.80s", options->name);
-    } else {
-        snprintf(sender->name, sizeof(sender->name), "%.70s-%u", options->name == NULL ? "producer" : options->name, number);
-    }
-}
-
 bool sender_start(struct sender *sender, const struct producer_options *options, struct nq_client *client, unsigned number,
                   int room_fd)
 {
     *sender = (struct sender){.options = options, .client = client, .failed_item = UINT64_MAX, .listener = {-1, -1}};
-    name_sender(sender, number);
+    cli_worker_name(sender->name, sizeof(sender->name), "producer", options->name, options->threads, number);
     bool ok = mailbox_init(&sender->mailbox, room_fd) && cli_listen(&sender->listener, client);
     sender->is_running = ok && pthread_create(&sender->thread, NULL, thread_main, sender) == 0;
     return sender->is_running;

@@ -1,6 +1,20 @@
 #include "setup.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "report.h"
+
+void cli_worker_name(char *out, size_t size, const char *role, const char *name, uint64_t threads, unsigned number)
+{
+    if (threads > 1) {
+        snprintf(out, size, "%.70s-%u", name == NULL ? role : name, number);
+    } else if (name == NULL) {
+        snprintf(out, size, "%s-%ld", role, (long)getpid());
+    } else {
+        snprintf(out, size, "%.80s", name);
+    }
+}
 
 struct nq_client *cli_client_create(const struct cli_common *common, const char *name, uint32_t workers, enum nq_status *status)
 {
