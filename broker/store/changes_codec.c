@@ -279,15 +279,6 @@ static void decode_move(struct reading *reading, struct change *change)
     change->as.move.add_headers = get_bytes(reading);
 }
 
-union any_record {
-    struct queue_record queue;
-    struct item_record item;
-    struct run_record run;
-    struct stream_record stream;
-    struct session_record session;
-    struct meta_record meta;
-};
-
 static bool decode_record(struct reading *reading, enum record_kind kind, union any_record *record)
 {
     if (reading->packed) {

@@ -50,14 +50,6 @@ static bool keep_queue(struct loading *loading, const struct queue_record *recor
     return true;
 }
 
-union any_record {
-    struct queue_record queue;
-    struct item_record item;
-    struct run_record run;
-    struct stream_record stream;
-    struct session_record session;
-};
-
 static bool deliver(struct loading *loading, enum lmdb_database db, const union any_record *record)
 {
     const struct store_loader *loader = loading->loader;

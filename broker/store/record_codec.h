@@ -20,6 +20,16 @@ enum {
 
 enum record_kind { RECORD_META, RECORD_QUEUE, RECORD_ITEM, RECORD_RUN, RECORD_STREAM, RECORD_SESSION, RECORD_KINDS };
 
+// Room for a record of whatever kind.
+union any_record {
+    struct meta_record meta;
+    struct queue_record queue;
+    struct item_record item;
+    struct run_record run;
+    struct stream_record stream;
+    struct session_record session;
+};
+
 // Two numbers, big-endian, so that keys sort as the pairs do.
 void store_key_encode(uint64_t a, uint64_t b, uint8_t key[STORE_KEY_BYTES]);
 void store_key_decode(const uint8_t key[STORE_KEY_BYTES], uint64_t *a, uint64_t *b);
