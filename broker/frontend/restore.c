@@ -1,113 +1,46 @@
 #include "restore.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "engine_loader.h"
 #include "log.h"
 
 enum { AGE_SAMPLES = 1024, DAMAGE_LINES_MAX = 20 };
 
 struct restoring {
     const struct restore_order *order;
-    struct restore_result *result;
+    struct engine_load loaded;
     struct changes *changes; // what the engine tidies up on the way
     uint64_t now_ms;
-    struct queue_record *aging; // queues with a ttl
-    size_t aging_count, aging_capacity;
+    unsigned damage_lines;
 };
 
-static bool on_meta(void *context, const struct meta_record *record)
+static struct engine *create_engine(void *context, const struct meta_record *record)
 {
     struct restoring *self = context;
     const struct restore_order *order = self->order;
-    struct engine_source source = {.context = order->reader, .item = reader_item_size};
+    const struct engine_source source = {.context = order->reader, .item = reader_item_size};
     self->now_ms = order->start_clock(order->context, record->now_ms);
-    self->result->was_clean = record->clean;
-    self->result->engine = engine_create(order->config, &source, record->epoch + 1, self->now_ms);
-    if (self->result->engine == NULL) {
-        return false;
+    struct engine *engine = engine_create(order->config, &source, record->epoch + 1, self->now_ms);
+    if (engine != NULL) {
+        engine_set_changes(engine, self->changes);
     }
-    engine_set_changes(self->result->engine, self->changes);
-    return engine_restore_meta(self->result->engine, record);
+    return engine;
 }
 
-static bool note_aging(struct restoring *self, const struct queue_record *record)
-{
-    if (self->aging_count == self->aging_capacity) {
-        size_t capacity = self->aging_capacity == 0 ? 16 : self->aging_capacity * 2;
-        struct queue_record *aging = realloc(self->aging, capacity * sizeof(*aging));
-        if (aging == NULL) {
-            return false;
-        }
-        self->aging = aging;
-        self->aging_capacity = capacity;
-    }
-    self->aging[self->aging_count++] = *record;
-    return true;
-}
-
-static bool on_queue(void *context, const struct queue_record *record)
+static void log_damaged(void *context, const char *what)
 {
     struct restoring *self = context;
-    self->result->queues += record->deleted ? 0 : 1;
-    if (record->ttl_ms > 0 && !record->deleted && !note_aging(self, record)) {
-        return false;
-    }
-    return engine_restore_queue(self->result->engine, record);
-}
-
-static bool on_session(void *context, const struct session_record *record)
-{
-    return engine_restore_session(((struct restoring *)context)->result->engine, record);
-}
-
-static bool on_item(void *context, const struct item_record *record)
-{
-    return engine_restore_item(((struct restoring *)context)->result->engine, record);
-}
-
-static bool on_run(void *context, const struct run_record *record)
-{
-    return engine_restore_run(((struct restoring *)context)->result->engine, record);
-}
-
-static bool on_stream(void *context, const struct stream_record *record)
-{
-    return engine_restore_stream(((struct restoring *)context)->result->engine, record);
-}
-
-static bool on_stored(void *context, uint64_t queue_id, uint64_t seq, uint32_t item_bytes)
-{
-    return engine_restore_stored(((struct restoring *)context)->result->engine, queue_id, seq, item_bytes);
-}
-
-static bool on_damaged(void *context, const char *what)
-{
-    struct restoring *self = context;
-    if (self->result->damaged++ < DAMAGE_LINES_MAX) {
+    if (self->damage_lines < DAMAGE_LINES_MAX) {
+        self->damage_lines++;
         log_error("store: %s is damaged and passed over", what);
     }
-    return true;
 }
 
 static enum nq_status load(struct restoring *self, struct store_error *error)
 {
-    const struct store_loader loader = {.context = self,
-                                        .meta = on_meta,
-                                        .queue = on_queue,
-                                        .session = on_session,
-                                        .item = on_item,
-                                        .run = on_run,
-                                        .stream = on_stream,
-                                        .stored = on_stored,
-                                        .damaged = on_damaged};
-    enum nq_status status = store_load(self->order->store, &loader, error);
-    if (status == NQ_OK && self->result->engine == NULL) {
-        status = NQ_STORAGE_FAILED;
-        snprintf(error->text, sizeof(error->text), "the store tells nothing about itself");
-    }
-    return status;
+    const struct engine_loader loader = {.context = self, .create = create_engine, .damaged = log_damaged};
+    return engine_load(&loader, self->order->store, &self->loaded, error);
 }
 
 // When the items of a queue with a time to live were accepted: a sample of them, spread evenly, is read from the store. What lies
@@ -132,7 +65,7 @@ static enum nq_status sample_ages(struct restoring *self, const struct queue_rec
             return status;
         }
         uint64_t put_bytes_end = item.put_bytes + item.body.len + item.headers.len;
-        if (!engine_restore_age(self->result->engine, queue->queue_id, item.seq + 1, item.accepted_ms, put_bytes_end)) {
+        if (!engine_restore_age(self->loaded.engine, queue->queue_id, item.seq + 1, item.accepted_ms, put_bytes_end)) {
             return NQ_NO_MEMORY;
         }
         marked_end = item.seq + 1;
@@ -142,7 +75,7 @@ static enum nq_status sample_ages(struct restoring *self, const struct queue_rec
     }
     // What is left (all on lease or come back, or the last one damaged) is as young as it may be.
     if (marked_end < queue->next_seq &&
-        !engine_restore_age(self->result->engine, queue->queue_id, queue->next_seq, self->now_ms, queue->put_bytes)) {
+        !engine_restore_age(self->loaded.engine, queue->queue_id, queue->next_seq, self->now_ms, queue->put_bytes)) {
         return NQ_NO_MEMORY;
     }
     return NQ_OK;
@@ -151,13 +84,13 @@ static enum nq_status sample_ages(struct restoring *self, const struct queue_rec
 // The new epoch has to be durable before the first lease of it leaves.
 static enum nq_status commit_start(struct restoring *self, struct store_error *error)
 {
-    engine_collect(self->result->engine, self->now_ms, false);
-    if (engine_failed(self->result->engine)) {
+    engine_collect(self->loaded.engine, self->now_ms, false);
+    if (engine_failed(self->loaded.engine)) {
         return NQ_NO_MEMORY;
     }
     enum nq_status status = store_commit(self->order->store, self->changes, error);
     if (status == NQ_OK) {
-        engine_mark_durable(self->result->engine);
+        engine_mark_durable(self->loaded.engine);
     }
     return status;
 }
@@ -166,13 +99,14 @@ enum nq_status restore(const struct restore_order *order, struct restore_result 
 {
     *out = (struct restore_result){0};
     *error = (struct store_error){0};
-    struct restoring self = {.order = order, .result = out, .changes = changes_create()};
+    struct restoring self = {.order = order, .changes = changes_create()};
+    struct engine_load *loaded = &self.loaded;
     enum nq_status status = self.changes == NULL ? NQ_NO_MEMORY : load(&self, error);
-    for (size_t i = 0; i < self.aging_count && status == NQ_OK; i++) {
-        status = sample_ages(&self, &self.aging[i]);
+    for (size_t i = 0; i < loaded->aging_count && status == NQ_OK; i++) {
+        status = sample_ages(&self, &loaded->aging[i]);
     }
     reader_end(order->reader);
-    if (status == NQ_OK && !engine_restore_done(out->engine, out->was_clean)) {
+    if (status == NQ_OK && !engine_restore_done(loaded->engine, loaded->was_clean)) {
         status = NQ_NO_MEMORY;
     }
     reader_end(order->reader);
@@ -180,13 +114,14 @@ enum nq_status restore(const struct restore_order *order, struct restore_result 
         status = commit_start(&self, error);
     }
     if (status != NQ_OK) {
-        engine_destroy(&out->engine);
+        engine_destroy(&loaded->engine);
         if (error->text[0] == '\0') {
             snprintf(error->text, sizeof(error->text), "loading the store: %s", nq_status_text(status));
         }
         error->status = status;
     }
-    free(self.aging);
+    *out = (struct restore_result){loaded->engine, loaded->was_clean, loaded->queues, loaded->damaged};
+    engine_load_fini(loaded);
     changes_destroy(&self.changes);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine_loader.h"
 #include "store_memory.h"
 
 static void require(bool ok, const char *what)
@@ -166,62 +167,12 @@ void rig_tick(struct rig *self, uint64_t ms)
 
 // --------------------------------------------------------------------------------------------------------------------- restart
 
-enum { RIG_TTL_QUEUES_MAX = 64 };
-
-struct loading {
-    struct rig *rig;
-    bool clean;
-    struct queue_record aging[RIG_TTL_QUEUES_MAX];
-    size_t aging_count;
-};
-
-static bool on_meta(void *context, const struct meta_record *record)
+static struct engine *create_engine(void *context, const struct meta_record *record)
 {
-    struct loading *self = context;
-    self->clean = record->clean;
-    return engine_restore_meta(self->rig->engine, record);
-}
-
-static bool on_queue(void *context, const struct queue_record *record)
-{
-    struct loading *self = context;
-    if (record->ttl_ms > 0 && !record->deleted) {
-        require(self->aging_count < RIG_TTL_QUEUES_MAX, "too many queues with a ttl");
-        self->aging[self->aging_count++] = *record;
-    }
-    return engine_restore_queue(self->rig->engine, record);
-}
-
-static bool on_session(void *context, const struct session_record *record)
-{
-    return engine_restore_session(((struct loading *)context)->rig->engine, record);
-}
-
-static bool on_item(void *context, const struct item_record *record)
-{
-    return engine_restore_item(((struct loading *)context)->rig->engine, record);
-}
-
-static bool on_run(void *context, const struct run_record *record)
-{
-    return engine_restore_run(((struct loading *)context)->rig->engine, record);
-}
-
-static bool on_stream(void *context, const struct stream_record *record)
-{
-    return engine_restore_stream(((struct loading *)context)->rig->engine, record);
-}
-
-static bool on_stored(void *context, uint64_t queue_id, uint64_t seq, uint32_t item_bytes)
-{
-    return engine_restore_stored(((struct loading *)context)->rig->engine, queue_id, seq, item_bytes);
-}
-
-static bool on_damaged(void *context, const char *what)
-{
-    (void)context;
-    (void)what;
-    return true;
+    struct rig *self = context;
+    (void)record;
+    start_engine(self);
+    return self->engine;
 }
 
 static void restore_ages(struct rig *self, const struct queue_record *queue)
@@ -242,22 +193,14 @@ void rig_restart_stored(struct rig *self)
     group_clear(&self->groups[0]);
     group_clear(&self->groups[1]);
     self->flying = NULL;
-    start_engine(self);
-    struct loading loading = {.rig = self};
-    const struct store_loader loader = {.context = &loading,
-                                        .meta = on_meta,
-                                        .queue = on_queue,
-                                        .session = on_session,
-                                        .item = on_item,
-                                        .run = on_run,
-                                        .stream = on_stream,
-                                        .stored = on_stored,
-                                        .damaged = on_damaged};
-    require(store_load(self->store, &loader, NULL) == NQ_OK, "store_load");
-    for (size_t i = 0; i < loading.aging_count; i++) {
-        restore_ages(self, &loading.aging[i]);
+    const struct engine_loader loader = {.context = self, .create = create_engine};
+    struct engine_load loaded;
+    require(engine_load(&loader, self->store, &loaded, NULL) == NQ_OK, "engine_load");
+    for (size_t i = 0; i < loaded.aging_count; i++) {
+        restore_ages(self, &loaded.aging[i]);
     }
-    require(engine_restore_done(self->engine, loading.clean), "restore_done");
+    require(engine_restore_done(self->engine, loaded.was_clean), "restore_done");
+    engine_load_fini(&loaded);
     start_dispatch(self);
 }
 
