@@ -10,3 +10,8 @@ goals.py      the closing minima and goals, judged from figures
 machine.py    what is being measured on
 report.py     docs/benchmarks.md; tables.py, plots.py its parts
 """
+import os
+import sys
+
+# For ports.py, which is the tests' own.
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "tests", "integration"))

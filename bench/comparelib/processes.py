@@ -1,7 +1,6 @@
 """Programs that were started here, by pid, gone at the end; and what /proc tells about them."""
 import ctypes
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -17,19 +16,6 @@ class Failed(Exception):
 
 def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def free_port():
-    """A free port on 127.0.0.1, below the range from which connections take theirs."""
-    chooser = random.SystemRandom()
-    while True:
-        port = chooser.randrange(16000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Program:

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import time
 
-from .processes import Program, accepts, free_port, written_bytes
+from ports import quiet_port
+
+from .processes import Program, accepts, written_bytes
 
 
 def printed_version(args):
@@ -46,7 +48,7 @@ class Server:
 
     def start(self, directory):
         os.makedirs(directory, exist_ok=True)
-        self.directory, self.port = directory, free_port()
+        self.directory, self.port = directory, quiet_port()
         self.process = self.launch()
         self.process.wait_until(self.ready, 60, self.key)
 
@@ -212,7 +214,7 @@ class Rabbitmq(Server):
     epmd = None
 
     def launch(self):
-        names = free_port()
+        names = quiet_port()
         self.epmd = Program(["epmd", "-address", "127.0.0.1", "-port", names], os.path.join(self.directory, "epmd.log"))
         self.epmd.wait_until(lambda: accepts(names), 10, "epmd")
         own = {name: os.path.join(self.directory, name.lower()) for name in ("MNESIA_BASE", "LOG_BASE", "GENERATED_CONFIG_DIR")}
@@ -223,7 +225,7 @@ class Rabbitmq(Server):
             own[name] = os.path.join(self.directory, name.lower() + (".conf" if name == "CONFIG_FILE" else ""))
             with open(own[name], "w") as file:
                 file.write(text)
-        own.update(NODENAME="compare%d@localhost" % self.port, NODE_IP_ADDRESS="127.0.0.1", NODE_PORT=str(self.port), DIST_PORT=str(free_port()),
+        own.update(NODENAME="compare%d@localhost" % self.port, NODE_IP_ADDRESS="127.0.0.1", NODE_PORT=str(self.port), DIST_PORT=str(quiet_port()),
                    PID_FILE=os.path.join(self.directory, "pid"), SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}")
         env = {"RABBITMQ_" + name: value for name, value in own.items()}
         env.update(PATH=os.environ.get("PATH", ""), HOME=self.directory, LANG="C.UTF-8", ERL_EPMD_PORT=str(names), ERL_EPMD_ADDRESS="127.0.0.1")

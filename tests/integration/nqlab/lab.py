@@ -5,11 +5,12 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+from ports import quiet_port
 
 from .client import Client, Status
 
@@ -132,18 +133,6 @@ class Program:
             return file.read()
 
 
-def quiet_port(chooser):
-    """A free port below the range that connections take theirs from, so that nobody sits on it while its broker restarts."""
-    while True:
-        port = chooser.randrange(16000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
 class Broker:
     """One broker with its data directory; it keeps its port over restarts."""
 
@@ -160,7 +149,7 @@ class Broker:
 
     def command(self, *flags):
         where = ["--memory"] if self.memory else ["--data", self.data]
-        listen = self.endpoint or ("tcp://127.0.0.1:*" if self.memory else "tcp://127.0.0.1:%d" % quiet_port(random.SystemRandom()))
+        listen = self.endpoint or ("tcp://127.0.0.1:*" if self.memory else "tcp://127.0.0.1:%d" % quiet_port())
         return self.prefix + [self.lab.bin("netqueue-broker"), "--listen", listen, "--endpoint-file", self.endpoint_file] + where + self.flags + list(flags)
 
     def try_start(self, *flags, env=None, timeout=20):
