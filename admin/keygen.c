@@ -40,25 +40,30 @@ static bool patterns_are_good(const char *patterns)
     return true;
 }
 
+struct client_roles {
+    struct keys_field fields[ROLES];
+    size_t count;
+};
+
 // As they stand in the certificate that the broker reads. Nothing said: to put and to get, everywhere.
-static bool take_roles(const struct admin *admin, struct keys_field fields[ROLES], size_t *count)
+static enum nq_status take_roles(const struct admin *admin, struct client_roles *out)
 {
     static char all[] = "*";
-    *count = 0;
+    *out = (struct client_roles){0};
     for (size_t i = 0; i < ROLES; i++) {
         char *patterns = *(char *const *)(const void *)((const char *)&admin->options + roles[i].offset);
         if (patterns != NULL && !patterns_are_good(patterns)) {
-            return false;
+            return NQ_BAD_REQUEST;
         }
         if (patterns != NULL) {
-            fields[(*count)++] = (struct keys_field){(char *)(uintptr_t)roles[i].name, patterns};
+            out->fields[out->count++] = (struct keys_field){(char *)(uintptr_t)roles[i].name, patterns};
         }
     }
-    for (size_t i = 0; *count == 0 && i < 2; i++) {
-        fields[i] = (struct keys_field){(char *)(uintptr_t)roles[i].name, all};
+    for (size_t i = 0; out->count == 0 && i < 2; i++) {
+        out->fields[i] = (struct keys_field){(char *)(uintptr_t)roles[i].name, all};
     }
-    *count = *count == 0 ? 2 : *count;
-    return true;
+    out->count = out->count == 0 ? 2 : out->count;
+    return NQ_OK;
 }
 
 static void show(struct admin *admin, const char *what, const char *dir, const char *public_key)
@@ -93,18 +98,13 @@ static enum nq_status broker_keys(struct admin *admin, const char *dir, struct k
 
 // The client's folder is complete before the broker lets it in.
 static enum nq_status client_keys(struct admin *admin, const char *keys, const char *name, const char *broker_key,
-                                  struct keys_error *error)
+                                  const struct client_roles *granted, struct keys_error *error)
 {
     char dir[PATH_BYTES];
     char authorised[PATH_BYTES];
-    struct keys_field fields[ROLES];
-    size_t count;
     struct keys_pair pair = {0};
     snprintf(dir, sizeof(dir), "%s/clients/%s", keys, name);
     snprintf(authorised, sizeof(authorised), "%s/" KEYS_AUTHORISED, keys);
-    if (!take_roles(admin, fields, &count)) {
-        return NQ_BAD_REQUEST;
-    }
     if (!make_dir(dir, true)) {
         return NQ_BAD_CONFIG;
     }
@@ -113,7 +113,7 @@ static enum nq_status client_keys(struct admin *admin, const char *keys, const c
         status = keys_write_public(dir, KEYS_BROKER, broker_key, NULL, 0, error);
     }
     if (status == NQ_OK) {
-        status = keys_write_public(authorised, name, pair.public_key, fields, count, error);
+        status = keys_write_public(authorised, name, pair.public_key, granted->fields, granted->count, error);
     }
     if (status == NQ_OK) {
         show(admin, name, dir, pair.public_key);
@@ -139,7 +139,8 @@ static enum nq_status check_names(const struct admin *admin, size_t count)
     return NQ_OK;
 }
 
-static enum nq_status make_all(struct admin *admin, const char *keys, size_t count, struct keys_error *error)
+static enum nq_status make_all(struct admin *admin, const char *keys, size_t count, const struct client_roles *granted,
+                               struct keys_error *error)
 {
     static const char *const folders[] = {"", ("/" KEYS_AUTHORISED), "/clients"};
     struct keys_pair broker = {0};
@@ -151,7 +152,7 @@ static enum nq_status make_all(struct admin *admin, const char *keys, size_t cou
     }
     enum nq_status status = broker_keys(admin, keys, &broker, error);
     for (size_t i = 1; i < count && status == NQ_OK; i++) {
-        status = client_keys(admin, keys, word_at(admin, i), broker.public_key, error);
+        status = client_keys(admin, keys, word_at(admin, i), broker.public_key, granted, error);
     }
     keys_forget(&broker);
     return status;
@@ -161,9 +162,13 @@ enum nq_status admin_keygen(struct admin *admin)
 {
     struct keys_error error = {0};
     size_t count = admin->arguments.words_count + admin->arguments.rest_count;
+    struct client_roles granted;
     enum nq_status status = check_names(admin, count);
     if (status == NQ_OK) {
-        status = make_all(admin, word_at(admin, 0), count, &error);
+        status = take_roles(admin, &granted);
+    }
+    if (status == NQ_OK) { // nothing is written for a command that is refused
+        status = make_all(admin, word_at(admin, 0), count, &granted, &error);
     }
     if (error.text[0] != '\0') {
         cli_report("%s", error.text);

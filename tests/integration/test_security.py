@@ -78,6 +78,8 @@ def keygen_makes_a_working_set(lab):
         lab.run("netqueue", "keygen", ring.dir, bad).expect(64)
     lab.run("netqueue", "keygen", ring.dir, "eve", "--put", 'a" admin = "*').expect(64)
     check(not os.path.exists(ring.authorised("eve")), "nobody was authorised with a bad pattern")
+    lab.run("netqueue", "keygen", lab.path("other"), "eve", "--get", "[a]").expect(64).one_line_error()
+    check(not os.path.exists(lab.path("other")), "a command that is refused makes nothing")
     ring.serve(memory=True)
     ring.run("alice", "netqueue-producer", "q", "one", "two").expect(0)
     check_equal(ring.run("bob", "netqueue-consumer", "--exit-when-empty", "q").expect(0).lines, [b"one", b"two"], "items")
