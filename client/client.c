@@ -162,11 +162,15 @@ static void take_name(struct nq_client *client, const char *name)
 }
 
 // Opens each endpoint once, so that a malformed one is found here and not in the middle of a reconnect.
-static enum nq_status check_servers(struct nq_client *client)
+static enum nq_status check_servers(struct nq_client *client, struct keys_error *error)
 {
     enum nq_status status = NQ_OK;
     for (size_t i = 0; status == NQ_OK && i < client->servers_count; i++) {
         status = connection_open(client->connection, client->servers[i]);
+        if (status == NQ_BAD_REQUEST) {
+            (void)snprintf(error->text, sizeof error->text, "server '%.200s': expected tcp://HOST:PORT or ipc://PATH",
+                           client->servers[i]);
+        }
     }
     return status;
 }
@@ -212,7 +216,7 @@ static enum nq_status set_up(struct nq_client *client, const struct nq_client_op
     }
     client->tracker.patience_ms = client->timeout_ms;
     status = take_servers(client, options);
-    return status == NQ_OK ? check_servers(client) : status;
+    return status == NQ_OK ? check_servers(client, error) : status;
 }
 
 enum nq_status nq_client_create(const struct nq_client_options *options, struct nq_client **out, const char **why)
@@ -225,8 +229,7 @@ enum nq_status nq_client_create(const struct nq_client_options *options, struct 
     enum nq_status status = client != NULL ? set_up(client, options != NULL ? options : &defaults, &error) : NQ_NO_MEMORY;
     if (status != NQ_OK) {
         if (why != NULL) {
-            *why = status == NQ_BAD_REQUEST  ? "a server's endpoint is malformed"
-                   : error.text[0] != '\0'   ? error.text
+            *why = error.text[0] != '\0'     ? error.text
                    : status == NQ_BAD_CONFIG ? "keys cannot be used: libzmq has no CURVE"
                                              : nq_status_text(status);
         }
