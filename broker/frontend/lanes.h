@@ -13,7 +13,7 @@
 enum {
     LANES = 1024,
     LANE_FRAME_BYTES = 256, // what each frame counts beside its length
-    LANE_SHARE_BYTES_DEFAULT = 64 * 1024
+    LANE_SHARE_BYTES_DEFAULT = 256 * 1024
 };
 
 struct lanes_limits {
