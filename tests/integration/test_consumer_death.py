@@ -14,6 +14,14 @@ def seconds_until(condition, timeout, what):
     return time.monotonic() - before
 
 
+PATIENT = ("--session-timeout", "1h")  # so that nothing but the end of a connection can end a session
+
+
+def long_lease(broker):
+    """So that nothing but the end of a session brings an item back."""
+    broker.admin("declare", "q", "--lease", "1h").expect(0)
+
+
 def busy_consumer(lab, broker, *flags, script="exec sleep 60"):
     """A consumer whose command runs."""
     started = lab.path("started-%d" % lab.next_number())
@@ -25,7 +33,8 @@ def busy_consumer(lab, broker, *flags, script="exec sleep 60"):
 @scenario
 def killed(lab):
     """kill -9: its items are with another within grace + a few seconds, at their old place"""
-    broker = lab.broker()
+    broker = lab.broker(*PATIENT)
+    long_lease(broker)
     broker.produce("q", "a", "b", "c").expect(0)
     consumer = busy_consumer(lab, broker)
     other = broker.client()
@@ -43,7 +52,8 @@ def killed(lab):
 @scenario
 def killed_while_another_waits(lab):
     """the waiting consumer gets the item without asking again"""
-    broker = lab.broker("--session-grace", "500ms")
+    broker = lab.broker("--session-grace", "500ms", *PATIENT)
+    long_lease(broker)
     broker.produce("q", "a").expect(0)
     consumer = busy_consumer(lab, broker)
     waiting = broker.spawn("netqueue-consumer", "q", "-n", "1")
@@ -55,7 +65,8 @@ def killed_while_another_waits(lab):
 @scenario
 def many_killed(lab):
     """twenty consumers killed at once under load: every item is finished by the others"""
-    broker = lab.broker("--session-grace", "500ms")
+    broker = lab.broker("--session-grace", "500ms", *PATIENT)
+    long_lease(broker)
     broker.produce("q", input=b"".join(b"%d\n" % i for i in range(3000))).expect(0)
     victims = [broker.spawn("netqueue-consumer", "q", "--", "sh", "-c", "cat > /dev/null; sleep 0.05") for _ in range(10)]
     broker.await_stat("q", 30, dones=lambda n: n > 100)
@@ -74,6 +85,7 @@ def many_killed(lab):
 def stopped(lab):
     """SIGSTOP for longer than session_timeout: another takes over; when it wakes up it does no harm"""
     broker = lab.broker("--session-timeout", "2s", "--session-grace", "500ms")
+    long_lease(broker)
     broker.produce("q", "a").expect(0)
     consumer = busy_consumer(lab, broker, script="sleep 1; cat; echo")
     consumer.signal(signal.SIGSTOP)
@@ -97,6 +109,7 @@ def stopped(lab):
 def silent(lab):
     """a connected client that says nothing ends after session_timeout"""
     broker = lab.broker("--session-timeout", "1s", "--session-grace", "300ms", memory=True)
+    long_lease(broker)
     client = broker.client()
     client.put("q", "a")
     before = time.monotonic()

@@ -74,7 +74,8 @@ def stopped_longer_than_a_lease(lab):
 @scenario(timeout=240, long_timeout=1200)
 def killed_workers(lab):
     """putters and getters are killed (kill -9) at any moment and replaced"""
-    broker = lab.broker("--session-grace", "300ms")
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1h")
+    broker.admin("declare", "q", "--lease", "1h").expect(0)  # only the end of its connection brings back what a getter held
     history = History()
     kinds = ["putter", "putter", "getter", "getter"]
     hands = [Hand(lab, history, kind, broker.endpoint, "q", 20 if kind == "putter" else 0) for kind in kinds]
@@ -203,6 +204,13 @@ def clock_steps(lab):
     broker.start()
     broker.await_stat("delayed", ready=1, delayed=0)
     broker.await_stat("expiring", ready=0, expired=1)
+    # And when the clock was set back, time begins where it had been: it does not stand still until the clock has come there again.
+    broker.stop()
+    clock.set(-86400)
+    broker.start()
+    client = broker.client()
+    check_equal(client.put("soon", "y", delay_ms=300).status, Status.OK, "put")
+    broker.await_stat("soon", ready=2)
 
 
 @scenario(timeout=240, long_timeout=900)
