@@ -167,10 +167,30 @@ def restart_keeps_leases_of_a_resumed_session(lab):
 
 
 @scenario
+def restart_remembers_what_was_taken(lab):
+    """of a session that ends after a graceful restart only what the application had taken before counts as failed"""
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
+    client = broker.client()
+    client.declare("q", lease_ms=3600000)
+    client.put("q", *range(4))
+    get = client.send("get", queue="q", max_items=4)
+    client.end_get(get)
+    client.put("other", "x")  # with this the leases are stored, none of them taken yet
+    client.taken = [(get, 2)]
+    client.call("ping")
+    client.drop()
+    broker.restart()
+    broker.await_stat("q", ready=4)
+    other = broker.client()
+    check_equal([i.failures for i in other.get("q", 4)[1]], [1, 1, 0, 0], "failures")
+
+
+@scenario
 def unresumed_session_after_restart(lab):
     """its leases come back after the session timeout"""
     broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
     client = broker.client()
+    client.declare("q", lease_ms=3600000)  # only the end of its session brings the item back
     client.put("q", "a", "b")
     client.get_one("q")
     client.drop()
