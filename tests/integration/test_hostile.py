@@ -438,6 +438,31 @@ def reserved_routing_ids(lab):
 
 
 @scenario
+def borrowed_routing_ids(lab):
+    """a peer whose routing id is another's but for the first byte is not taken for it"""
+    shim = os.path.join(lab.build_dir, "lib", "libnq_known_random.so")
+    if lab.sanitizer or not os.path.exists(shim):
+        raise Skip("needs the preloaded random() of a build without sanitizers")
+    broker = lab.broker(prefix=["env", "LD_PRELOAD=" + shim])  # connections are numbered from 0
+    with Neighbour(broker) as neighbour:
+        owner = broker.client()
+        owner.put("q", "x")
+        item = owner.get_one("q")
+        goodbye = owner.pb.ClientFrame(version=1)
+        goodbye.requests.extend([owner.make("goodbye")])
+        peers = []
+        for number in range(16):
+            peer = Peer(broker.endpoint)
+            peer.handshake(identity=b"\x01" + struct.pack(">I", number))
+            peer.send(zmtp.frame(goodbye.SerializeToString()))
+            peers.append(peer)
+        neighbour.await_cycles(20)
+        for peer in peers:
+            peer.close()
+        check_equal(owner.task_done(item).status, Status.OK, "the owner's task_done")
+
+
+@scenario
 def connection_flood(lab):
     """more connections than descriptors: who is connected is served on, new ones wait, and all is well when the flood is over"""
     broker = lab.broker(prefix=["prlimit", "--nofile=64:64"])

@@ -204,7 +204,7 @@ def oversized_frames(lab):
     client, other = broker.client(), broker.client()
     limit = client.hello_reply.limits.frame_bytes
     client.send_bytes(b"\0" * (limit + 1000000))
-    until(lambda: client.pump(0.05) or client.connection_was_lost(), 20 * lab.slow, "the connection ends")
+    until(client.connection_was_lost, 20 * lab.slow, "the connection ends", 0.05)
     check_equal(other.call("ping").status, Status.OK, "another client's ping")
     client.pending.clear()
     check(client.reconnect().resumed, "the session was not resumed on a new connection")

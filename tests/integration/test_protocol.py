@@ -259,6 +259,13 @@ def tokens(lab):
     reply = b.task_done(fourth, fourth._replace(seq=777), fifth)
     check_equal(token_statuses(reply, 3), [Status.OK, Status.NOT_LEASED, Status.OK], "mixed")
     check_equal(b.stat("q").unfinished, 1, "unfinished")
+    sixth = b.get_one("q")
+    b.requeue(sixth)
+    again = b.get_one("q")
+    check_equal((again.seq, again.delivery), (6, 2), "the last one again")
+    for what, call in (("done", b.task_done), ("extend", b.extend), ("requeue", b.requeue)):
+        check_equal(call(sixth).status, Status.LEASE_LOST, what + " by one's own earlier delivery")
+    check_equal(b.task_done(again).status, Status.OK, "done by the delivery that has it")
 
 
 @scenario

@@ -80,7 +80,8 @@ def purge_and_delete(lab):
     client = broker.client()
     client.put("q", *range(10))
     client.put("q", "later", delay_ms=60000)
-    held = client.get("q", 2)[1]
+    *held, back = client.get("q", 3)[1]
+    client.requeue(back)
     check_equal(client.call("purge", queue="q").count.count, 9, "count of purge")
     stat = client.stat("q")
     check_equal((stat.ready, stat.delayed), (0, 0), "after purge")
