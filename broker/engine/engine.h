@@ -141,6 +141,9 @@ struct engine_put_result {
 // The status is that of the first item not accepted: FULL, SHUT_DOWN, TOO_LARGE, OUT_OF_SEQUENCE, STREAM_UNKNOWN, LIMIT_REACHED; OK: all.
 enum engine_status engine_put(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_put *put,
                               struct engine_put_result *result);
+// What of the run was accepted before; nothing changes. OK, OUT_OF_SEQUENCE, STREAM_UNKNOWN.
+enum engine_status engine_put_before(const struct engine *self, const struct queue *queue, const struct engine_put *put,
+                                     struct engine_put_result *result);
 // Last accepted number of a stream; 0: unknown.
 uint64_t engine_stream_last(const struct engine *self, const struct queue *queue, uint64_t id);
 

@@ -33,6 +33,14 @@ static enum engine_status check_stream(const struct engine *self, const struct q
     return ENGINE_OK;
 }
 
+enum engine_status engine_put_before(const struct engine *self, const struct queue *queue, const struct engine_put *put,
+                                     struct engine_put_result *result)
+{
+    struct stream *stream;
+    *result = (struct engine_put_result){0};
+    return check_stream(self, queue, put, &stream, result);
+}
+
 struct room {
     uint64_t items, bytes;
 };

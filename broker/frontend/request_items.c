@@ -5,15 +5,43 @@ enum { ITEM_OVERHEAD_BYTES = 40 }; // of an item in an encoded answer, at most, 
 
 // ------------------------------------------------------------------------------------------------------------------ put, get
 
-void refuse_put(struct request *request, enum nq_status status)
+static struct engine_put to_engine_put(const struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
-    struct service *self = request->service;
-    const struct queue *queue = engine_queue_find(self->engine, to_engine_bytes(put->queue));
-    struct answer *answer = request_answer(request, status);
+    return (struct engine_put){.session_no = request->peer == NULL ? 0 : request->peer->session_no,
+                               .stream = put->stream,
+                               .first_number = put->first_number,
+                               .bodies = (const struct engine_bytes *)put->bodies,
+                               .headers = (const struct engine_bytes *)put->headers,
+                               .count = put->count,
+                               .delay_ms = put->delay_ms,
+                               .atomic = put->atomic};
+}
+
+// Of a run that comes again, its answer perhaps lost. What was accepted is told so, whatever there is room for now.
+static struct engine_put_result accepted_before(const struct request *request)
+{
+    const struct engine *engine = request->service->engine;
+    const struct queue *queue = engine_queue_find(engine, to_engine_bytes(request->wire->as.put.queue));
+    const struct engine_put put = to_engine_put(request);
+    struct engine_put_result result = {0};
+    if (queue != NULL) {
+        (void)engine_put_before(engine, queue, &put, &result); // a run out of its stream's order is refused anyway
+    }
+    return result;
+}
+
+void refuse_put(struct request *request, enum nq_status status)
+{
+    const struct engine_put_result before = accepted_before(request);
+    bool all = before.accepted == request->wire->as.put.count;
+    struct answer *answer = request_answer(request, all ? NQ_OK : status);
     if (answer != NULL) {
         answer->kind = ANSWER_PUT;
-        answer->as.put.last_number = queue == NULL ? 0 : engine_stream_last(self->engine, queue, put->stream);
+        answer->as.put = (struct wire_put_reply){.accepted = before.accepted,
+                                                 .last_seq = before.last_seq,
+                                                 .duplicate = before.duplicate,
+                                                 .last_number = before.last_number};
     }
 }
 
@@ -26,35 +54,19 @@ static uint64_t bytes_of(const struct wire_put *put)
     return bytes;
 }
 
-// Accepted before, the answer perhaps lost: it must be told so, whatever there is room for now.
-static bool is_accepted(const struct service *self, const struct wire_put *put)
-{
-    const struct queue *queue = engine_queue_find(self->engine, to_engine_bytes(put->queue));
-    return queue != NULL && put->first_number <= engine_stream_last(self->engine, queue, put->stream);
-}
-
 void request_put(struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
     struct service *self = request->service;
     enum nq_status room = space_state(&self->space, request->now_ms, bytes_of(put));
-    if (room != NQ_OK && !is_accepted(self, put)) {
+    if (room != NQ_OK && accepted_before(request).accepted < put->count) {
         refuse_put(request, room);
         return;
     }
-    const struct dispatch_put command = {
-        .session_no = request->peer->session_no,
-        .request_id = request->wire->id,
-        .put = {.session_no = request->peer->session_no,
-                .stream = put->stream,
-                .first_number = put->first_number,
-                .bodies = (const struct engine_bytes *)put->bodies,
-                .headers = (const struct engine_bytes *)put->headers,
-                .count = put->count,
-                .delay_ms = put->delay_ms,
-                .atomic = put->atomic},
-        .wait_ms = put->wait_ms,
-    };
+    const struct dispatch_put command = {.session_no = request->peer->session_no,
+                                         .request_id = request->wire->id,
+                                         .put = to_engine_put(request),
+                                         .wait_ms = put->wait_ms};
     self->groups.open->items += put->count;
     dispatch_put(self->dispatch, request->now_ms, to_engine_bytes(put->queue), &command);
     if (put->wait_ms > 0) {

@@ -241,6 +241,11 @@ Test(permit, requests_over_the_rate_are_busy_until_the_next_second)
     const struct wire_reply *reply = call(ALL, over);
     cr_assert_eq(reply->status, NQ_BUSY);
     cr_assert_eq(reply->as.put.last_number, 3);
+    over.id = 87;
+    over.as.put.first_number = 3;
+    reply = call(ALL, over);
+    cr_assert_eq(reply->status, NQ_OK, "it was accepted before: a refusal would be a lie");
+    cr_assert(reply->as.put.duplicate && reply->as.put.accepted == 1);
     cr_assert_eq(put(PUTTER, 85, "work.q", 1), NQ_OK, "another key");
     fixture_tick(fixture, 1000);
     cr_assert_eq(put(ALL, 86, "q", 4), NQ_OK);

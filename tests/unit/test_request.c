@@ -428,12 +428,17 @@ Test(request, another_version_is_told_so)
 static void expect_puts_refused(enum nq_status status)
 {
     const struct nq_bytes body = bytes_of("x");
+    const struct nq_bytes more[] = {body, bytes_of("y"), bytes_of("z")};
     const struct wire_reply *put = call(1, put_request(11, "q", 2, &body, 1));
     cr_assert_eq(put->status, status);
     cr_assert_eq(put->as.put.last_number, 1);
     put = call(1, put_request(12, "q", 1, &body, 1));
     cr_assert_eq(put->status, NQ_OK, "it was accepted when there was room: a refusal would be a lie");
     cr_assert(put->as.put.duplicate && put->as.put.accepted == 1);
+    put = call(1, put_request(20, "q", 1, more, 3));
+    cr_assert_eq(put->status, status, "two of the three are new");
+    cr_assert(put->as.put.duplicate && put->as.put.accepted == 1 && put->as.put.last_seq == 1 && put->as.put.last_number == 1);
+    cr_assert_eq(stat_of(21, "q")->as.stat.puts, 1);
     cr_assert_eq(call(1, declare(13, "r", 0, 5))->status, status);
     const struct wire_reply *got = call(2, get_request(14, "q", 1, 0));
     cr_assert_eq(call(2, tokens_request(15, WIRE_TASK_DONE, got))->status, NQ_OK);
