@@ -94,15 +94,20 @@ static enum step move_to(const struct redrive *job, struct service *service, uin
         name = to_engine_bytes(origin_of(service, item));
     }
     struct queue *to;
+    uint32_t bytes = (uint32_t)(item->body.len + item->own_headers.len);
     if (name.len == 0) {
         return STEP_SKIPPED; // it came from nowhere
+    }
+    *end = space_state(&service->space, now_ms, bytes); // its body is written anew, as a put's
+    if (*end != NQ_OK) {
+        return STEP_END;
     }
     enum engine_status status = engine_queue_use(service->engine, now_ms, name, &to);
     if (status == ENGINE_OK && to == from) {
         return STEP_SKIPPED;
     }
     if (status == ENGINE_OK) {
-        status = engine_redrive(service->engine, now_ms, from, item->seq, to, (uint32_t)(item->body.len + item->own_headers.len));
+        status = engine_redrive(service->engine, now_ms, from, item->seq, to, bytes);
     }
     if (status == ENGINE_EMPTY) {
         return STEP_SKIPPED;

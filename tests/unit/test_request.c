@@ -490,6 +490,42 @@ Test(request, without_room_puts_are_refused_and_the_rest_goes_on)
     cr_assert_eq(fixture_put(fixture, 1, 16, "q", 2, "x"), NQ_OK);
 }
 
+static unsigned looks_with_room;
+
+static struct memory_room look_each_time(void)
+{
+    fixture->rig.service.space.next_look_ms = 0;
+    uint64_t used = looks_with_room > 0 ? 0 : 100;
+    looks_with_room -= looks_with_room > 0 ? 1 : 0;
+    return (struct memory_room){.used_bytes = used, .limit_bytes = 100};
+}
+
+// What it moves is written anew, as what is put.
+Test(request, redrive_stops_where_no_more_items_may_be_accepted_and_goes_on_later)
+{
+    make_dead_letters(3);
+    fixture->rig.service.space.memory = look_each_time;
+    looks_with_room = 2;
+    fixture_tick(fixture, SPACE_LOOK_MS);
+    struct wire_request redrive = on_queue_request(200, WIRE_REDRIVE, "dead");
+    const struct wire_reply *reply = fixture_call(fixture, 1, &redrive);
+    cr_assert_eq(reply->status, NQ_BUSY);
+    cr_assert_eq(reply->as.count, 2);
+    redrive.id = 201;
+    redrive.as.on_queue.to = bytes_of("elsewhere");
+    reply = fixture_call(fixture, 1, &redrive);
+    cr_assert_eq(reply->status, NQ_BUSY);
+    cr_assert_eq(reply->as.count, 0);
+    cr_assert_eq(stat_of(202, "dead")->as.stat.ready, 1);
+    cr_assert_eq(stat_of(203, "elsewhere")->status, NQ_NO_SUCH_QUEUE);
+    looks_with_room = 1;
+    redrive = on_queue_request(204, WIRE_REDRIVE, "dead");
+    reply = fixture_call(fixture, 1, &redrive);
+    cr_assert_eq(reply->status, NQ_OK);
+    cr_assert_eq(reply->as.count, 1);
+    cr_assert_eq(stat_of(205, "work")->as.stat.ready, 3);
+}
+
 static uint64_t damaged_seq;
 static const struct store_ops *true_ops;
 
