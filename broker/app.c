@@ -139,6 +139,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                    .leases_per_session_max = config->max_leases},
         .dispatch = {.waiters_per_session_max = config->max_waiters,
                      .parked_bytes_per_session_max = parked_per_session,
+                     .parked_bytes_per_key_max = config->parked_limit_per_key,
                      .parked_bytes_max = config->parked_limit},
         .intake = {.share_bytes = LANE_SHARE_BYTES_DEFAULT,
                    .lane_bytes_max = parked_per_session,

@@ -32,7 +32,7 @@ struct config {
     uint32_t log_level; // 0 error, 1 warning, 2 info, 3 debug
     bool help, version, print;
 
-    uint64_t max_disk, disk_reserve, body_limit, headers_limit, parked_limit;
+    uint64_t max_disk, disk_reserve, body_limit, headers_limit, parked_limit, parked_limit_per_key;
     uint64_t max_queues, max_sessions, max_streams, max_delayed, max_leases, max_waiters;
     uint64_t max_sessions_per_key, max_requests_per_key; // of one key, the latter in a second; 0: any number
     uint64_t lease_ms, hold_max_ms, session_grace_ms, session_timeout_ms, dedup_keep_ms;

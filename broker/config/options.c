@@ -56,6 +56,7 @@ const struct option_spec option_specs[] = {
     SIZE("body-limit", body_limit, "1M", 1, BODY_LIMIT_MAX),
     SIZE("headers-limit", headers_limit, "4K", 0, HEADERS_LIMIT_MAX),
     SIZE("parked-limit", parked_limit, "256M", 0, INT64_MAX),
+    SIZE("parked-limit-per-key", parked_limit_per_key, "128M", 1, INT64_MAX),
     COUNT("max-queues", max_queues, "100000"),
     COUNT("max-sessions", max_sessions, "65536"),
     COUNT("max-streams", max_streams, "1000000"),

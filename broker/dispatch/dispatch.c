@@ -99,6 +99,16 @@ static void answer_plain(struct dispatch *self, enum dispatch_kind kind, uint64_
     }
 }
 
+static void answer_busy(struct dispatch *self, enum dispatch_kind kind, uint64_t session_no, uint64_t request_id,
+                        enum dispatch_limit limit)
+{
+    struct dispatch_answer *answer = answer_add(self, kind, session_no, request_id);
+    if (answer != NULL) {
+        answer->end = DISPATCH_END_BUSY;
+        answer->limit = limit;
+    }
+}
+
 void waiter_end(struct dispatch *self, struct waiter *waiter, enum dispatch_end end, enum engine_status status)
 {
     struct dispatch_answer *answer = answer_add(self, waiter->kind, waiter->session_no, waiter->request_id);
@@ -128,12 +138,13 @@ static bool continues_parked(const struct dispatch *self, const struct queue *qu
     return last != NULL && put->first_number == last->put.first_number + last->put.count;
 }
 
-static void put_answer(struct dispatch *self, const struct dispatch_put *put, const struct queue *queue, enum dispatch_end end,
+static void put_answer(struct dispatch *self, const struct dispatch_put *put, const struct queue *queue, enum dispatch_limit limit,
                        enum engine_status status, const struct engine_put_result *result)
 {
     struct dispatch_answer *answer = answer_add(self, DISPATCH_PUT, put->session_no, put->request_id);
     if (answer != NULL) {
-        answer->end = end;
+        answer->end = limit == DISPATCH_LIMIT_NONE ? DISPATCH_END_ENGINE : DISPATCH_END_BUSY;
+        answer->limit = limit;
         answer->status = status;
         answer->put = *result;
         answer->queue_id = queue->record.queue_id;
@@ -148,8 +159,9 @@ static void park_put(struct dispatch *self, uint64_t now_ms, struct queue *queue
     rest.headers = rest.headers == NULL ? NULL : rest.headers + so_far->accepted;
     rest.first_number += so_far->accepted;
     rest.count -= so_far->accepted;
-    if (parking_is_refused(self, put->session_no, put_bytes(&rest, 0))) {
-        put_answer(self, put, queue, DISPATCH_END_BUSY, ENGINE_OK, so_far);
+    enum dispatch_limit limit = parking_limit(self, put->session_no, put_bytes(&rest, 0), put->parked_by_key_elsewhere);
+    if (limit != DISPATCH_LIMIT_NONE) {
+        put_answer(self, put, queue, limit, ENGINE_OK, so_far);
         return;
     }
     struct waiter *waiter = waiter_park(self, now_ms, queue, DISPATCH_PUT, put->session_no, put->request_id, put->wait_ms);
@@ -182,7 +194,7 @@ void dispatch_put(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
     if (status == ENGINE_FULL && put->wait_ms > 0) {
         park_put(self, now_ms, queue, put, &result);
     } else {
-        put_answer(self, put, queue, DISPATCH_END_ENGINE, status, &result);
+        put_answer(self, put, queue, DISPATCH_LIMIT_NONE, status, &result);
     }
 }
 
@@ -204,8 +216,9 @@ static void get_answer(struct dispatch *self, const struct dispatch_get *get, ui
 
 static void park_get(struct dispatch *self, uint64_t now_ms, struct queue *queue, const struct dispatch_get *get)
 {
-    if (parking_is_refused(self, get->session_no, 0)) {
-        answer_plain(self, DISPATCH_GET, get->session_no, get->request_id, DISPATCH_END_BUSY, ENGINE_OK);
+    enum dispatch_limit limit = parking_limit(self, get->session_no, 0, 0);
+    if (limit != DISPATCH_LIMIT_NONE) {
+        answer_busy(self, DISPATCH_GET, get->session_no, get->request_id, limit);
         return;
     }
     struct waiter *waiter = waiter_park(self, now_ms, queue, DISPATCH_GET, get->session_no, get->request_id, get->wait_ms);
@@ -253,6 +266,7 @@ void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, 
                    uint64_t wait_ms)
 {
     struct queue *queue = engine_queue_find(self->engine, name);
+    enum dispatch_limit limit = parking_limit(self, session_no, 0, 0);
     if (is_parked(self, session_no, request_id)) {
         return;
     }
@@ -261,8 +275,8 @@ void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, 
                      queue == NULL ? ENGINE_NO_SUCH_QUEUE : ENGINE_OK);
     } else if (wait_ms == 0) {
         answer_plain(self, DISPATCH_JOIN, session_no, request_id, DISPATCH_END_TIMED_OUT, ENGINE_OK);
-    } else if (parking_is_refused(self, session_no, 0)) {
-        answer_plain(self, DISPATCH_JOIN, session_no, request_id, DISPATCH_END_BUSY, ENGINE_OK);
+    } else if (limit != DISPATCH_LIMIT_NONE) {
+        answer_busy(self, DISPATCH_JOIN, session_no, request_id, limit);
     } else {
         waiter_park(self, now_ms, queue, DISPATCH_JOIN, session_no, request_id, wait_ms);
     }
@@ -393,4 +407,10 @@ struct dispatch_counts dispatch_waiting(const struct dispatch *self, const struc
 uint64_t dispatch_parked_bytes(const struct dispatch *self)
 {
     return self->parked_bytes;
+}
+
+uint64_t dispatch_session_parked_bytes(const struct dispatch *self, uint64_t session_no)
+{
+    const struct waiting_session *session = table_find(&self->sessions, session_no, 0);
+    return session == NULL ? 0 : session->parked_bytes;
 }

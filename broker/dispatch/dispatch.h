@@ -12,6 +12,7 @@ struct dispatch;
 struct dispatch_config {
     uint64_t waiters_per_session_max;
     uint64_t parked_bytes_per_session_max;
+    uint64_t parked_bytes_per_key_max; // of all sessions of one key; 0: no such limit
     uint64_t parked_bytes_max;
 };
 
@@ -26,11 +27,21 @@ enum dispatch_end {
     DISPATCH_END_SESSION, // see dispatch_session_cut
 };
 
+// Of what there is too much, when a wait ends BUSY.
+enum dispatch_limit {
+    DISPATCH_LIMIT_NONE = 0,
+    DISPATCH_LIMIT_WAITERS,          // the session's requests
+    DISPATCH_LIMIT_BYTES_OF_SESSION, // parked bytes
+    DISPATCH_LIMIT_BYTES_OF_KEY,
+    DISPATCH_LIMIT_BYTES,
+};
+
 struct dispatch_answer {
     uint64_t session_no;
     uint64_t request_id;
     enum dispatch_kind kind;
     enum dispatch_end end;
+    enum dispatch_limit limit;
     enum engine_status status;
     struct engine_put_result put;
     struct engine_grant grant; // of a get that ended OK; owned by the answer: engine_grant_clear
@@ -47,6 +58,8 @@ struct dispatch_put {
     uint64_t request_id;
     struct engine_put put; // bodies: kept alive by the caller as for engine_put; copied when parked
     uint64_t wait_ms;      // UINT64_MAX: for ever
+    // What the other sessions of its key have parked (keys are the caller's affair, here they are only added up).
+    uint64_t parked_by_key_elsewhere;
 };
 
 // A parked put's bodies that become accepted are the dispatch's own memory: dispatch_free_durable after engine_mark_durable.
@@ -94,3 +107,4 @@ struct dispatch_counts {
 };
 struct dispatch_counts dispatch_waiting(const struct dispatch *self, const struct queue *queue);
 uint64_t dispatch_parked_bytes(const struct dispatch *self);
+uint64_t dispatch_session_parked_bytes(const struct dispatch *self, uint64_t session_no);

@@ -53,13 +53,22 @@ static struct list *list_for(struct queue_waiters *at, enum dispatch_kind kind)
     return kind == DISPATCH_GET ? &at->gets : kind == DISPATCH_PUT ? &at->puts : &at->joins;
 }
 
-bool parking_is_refused(const struct dispatch *self, uint64_t session_no, uint64_t bytes)
+enum dispatch_limit parking_limit(const struct dispatch *self, uint64_t session_no, uint64_t bytes, uint64_t elsewhere_of_key)
 {
+    const struct dispatch_config *config = &self->config;
     const struct waiting_session *session = table_find(&self->sessions, session_no, 0);
     size_t waiters = session == NULL ? 0 : session->waiters.count;
-    uint64_t parked = session == NULL ? 0 : session->parked_bytes;
-    return waiters >= self->config.waiters_per_session_max || parked + bytes > self->config.parked_bytes_per_session_max ||
-           self->parked_bytes + bytes > self->config.parked_bytes_max;
+    uint64_t of_session = bytes + (session == NULL ? 0 : session->parked_bytes);
+    if (waiters >= config->waiters_per_session_max) {
+        return DISPATCH_LIMIT_WAITERS;
+    }
+    if (of_session > config->parked_bytes_per_session_max) {
+        return DISPATCH_LIMIT_BYTES_OF_SESSION;
+    }
+    if (config->parked_bytes_per_key_max > 0 && of_session + elsewhere_of_key > config->parked_bytes_per_key_max) {
+        return DISPATCH_LIMIT_BYTES_OF_KEY;
+    }
+    return self->parked_bytes + bytes > config->parked_bytes_max ? DISPATCH_LIMIT_BYTES : DISPATCH_LIMIT_NONE;
 }
 
 static uint64_t deadline_after(uint64_t now_ms, uint64_t wait_ms)

@@ -56,11 +56,12 @@ struct dispatch {
 };
 
 // waiter.c
-// NULL: out of memory, or over a limit of the session (dispatch_parking_fails tells which beforehand).
+// NULL: out of memory. Whether a limit is reached is asked beforehand (parking_limit).
 struct waiter *waiter_park(struct dispatch *self, uint64_t now_ms, struct queue *queue, enum dispatch_kind kind,
                            uint64_t session_no, uint64_t request_id, uint64_t wait_ms);
 bool waiter_copy_put(struct dispatch *self, struct waiter *waiter, const struct engine_put *put);
-bool parking_is_refused(const struct dispatch *self, uint64_t session_no, uint64_t bytes);
+// The limit that stands against parking so many bytes more; NONE: there is room.
+enum dispatch_limit parking_limit(const struct dispatch *self, uint64_t session_no, uint64_t bytes, uint64_t elsewhere_of_key);
 uint64_t put_bytes(const struct engine_put *put, size_t first);
 void waiter_free(struct dispatch *self, struct waiter *waiter);
 void parked_free_all(struct parked **list_p);

@@ -54,6 +54,11 @@ static uint64_t bytes_of(const struct wire_put *put)
     return bytes;
 }
 
+static uint64_t parked_elsewhere(const struct peer *peer)
+{
+    return peer->principal == NULL ? 0 : peer->principal->parked_bytes - peer->parked_bytes;
+}
+
 void request_put(struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
@@ -66,11 +71,13 @@ void request_put(struct request *request)
     const struct dispatch_put command = {.session_no = request->peer->session_no,
                                          .request_id = request->wire->id,
                                          .put = to_engine_put(request),
-                                         .wait_ms = put->wait_ms};
+                                         .wait_ms = put->wait_ms,
+                                         .parked_by_key_elsewhere = parked_elsewhere(request->peer)};
     self->groups.open->items += put->count;
     dispatch_put(self->dispatch, request->now_ms, to_engine_bytes(put->queue), &command);
     if (put->wait_ms > 0) {
         sessions_watch(&self->sessions, request->now_ms, request->peer);
+        sessions_note_parked(&self->sessions, request->peer);
     }
     service_take_answers(self, request->now_ms);
 }

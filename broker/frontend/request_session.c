@@ -173,6 +173,7 @@ void request_hello(struct request *request)
               hello->client_name.len == 0 ? "" : (const char *)hello->client_name.data);
     if (resumed) {
         dispatch_session_resume(self->dispatch, session_no);
+        sessions_note_parked(&self->sessions, peer);
         engine_session_resume(self->engine, request->now_ms, session_no, hello->waiting_gets, hello->waiting_gets_count,
                               hello->held_gets, hello->held_gets_count);
     }

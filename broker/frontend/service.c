@@ -136,6 +136,18 @@ static enum nq_status status_of_end(const struct dispatch_answer *end)
     return NQ_CANCELLED;
 }
 
+// In words, for the one who asked.
+static const char *limit_text(enum dispatch_limit limit)
+{
+    static const char *const texts[] = {
+        [DISPATCH_LIMIT_WAITERS] = "this session has as many waiting requests as it may",
+        [DISPATCH_LIMIT_BYTES_OF_SESSION] = "this session's waiting puts hold as many bytes as they may",
+        [DISPATCH_LIMIT_BYTES_OF_KEY] = "the waiting puts of this key's sessions hold as many bytes as they may",
+        [DISPATCH_LIMIT_BYTES] = "all waiting puts together hold as many bytes as they may",
+    };
+    return texts[limit];
+}
+
 static void say_lost(struct service *self, const struct queue *queue, uint64_t seq, const char *how)
 {
     uint32_t left_out;
@@ -273,6 +285,9 @@ static void drop_answer(struct service *self, uint64_t now_ms, struct dispatch_a
 static void take_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)
 {
     struct peer *peer = sessions_find(&self->sessions, end->session_no);
+    if (peer != NULL && end->kind == DISPATCH_PUT) {
+        sessions_note_parked(&self->sessions, peer);
+    }
     if (peer == NULL || peer->connection == 0) {
         drop_answer(self, now_ms, end);
         return;
@@ -283,6 +298,9 @@ static void take_answer(struct service *self, uint64_t now_ms, struct dispatch_a
         return;
     }
     struct answer *answer = service_answer(self, peer->connection, end->request_id, status);
+    if (answer != NULL) {
+        answer->detail = limit_text(end->limit);
+    }
     if (answer != NULL && end->kind == DISPATCH_PUT) {
         answer->kind = ANSWER_PUT;
         answer->as.put = (struct wire_put_reply){.accepted = end->put.accepted,

@@ -142,13 +142,24 @@ void sessions_belong(struct peer *peer, struct principal *principal)
 {
     if (peer->principal != NULL) {
         peer->principal->sessions--;
+        peer->principal->parked_bytes -= peer->parked_bytes;
     }
     peer->principal = principal;
     if (principal != NULL) {
         principal->sessions++;
+        principal->parked_bytes += peer->parked_bytes;
     }
     free(peer->permits);
     peer->permits = NULL;
+}
+
+void sessions_note_parked(const struct sessions *self, struct peer *peer)
+{
+    uint64_t before = peer->parked_bytes;
+    if (peer->principal != NULL) {
+        peer->parked_bytes = dispatch_session_parked_bytes(self->dispatch, peer->session_no);
+        peer->principal->parked_bytes = peer->principal->parked_bytes - before + peer->parked_bytes;
+    }
 }
 
 bool sessions_each(struct sessions *self, void *context, void (*visit)(void *context, struct peer *peer))

@@ -18,6 +18,7 @@ struct peer {
     uint64_t ends_ms;    // while it has no connection
     uint32_t workers;
     struct principal *principal;  // whose session it is; NULL: without keys, or not resumed since the start
+    uint64_t parked_bytes;        // of its waiting puts, as its key's sum has them
     struct permit_cache *permits; // malloc'd; what the key may do, as far as it was asked
     struct heap_node timer;
 };
@@ -57,6 +58,8 @@ void sessions_end(struct sessions *self, uint64_t now_ms, struct peer *peer, boo
 
 // The session is this key's (NULL: nobody's); what was known of its rights is forgotten.
 void sessions_belong(struct peer *peer, struct principal *principal);
+// Some of its puts may wait, or have ended: its key's sum of what is parked is brought up to date.
+void sessions_note_parked(const struct sessions *self, struct peer *peer);
 // Every session; `visit` may end the one it is given. False: out of memory, none was visited.
 bool sessions_each(struct sessions *self, void *context, void (*visit)(void *context, struct peer *peer));
 

@@ -23,6 +23,7 @@ struct principal {
     size_t rule_count;
     // What the front end notes about it.
     uint64_t sessions;
+    uint64_t parked_bytes; // by the waiting puts of these
     uint64_t refusal_logged_ms;
     uint32_t refusals_left_out;
     uint64_t rate_second; // the second that `rate_used` counts in

@@ -211,6 +211,36 @@ def limits_of_a_key(lab):
 
 
 @scenario
+def parked_bytes_of_a_key(lab):
+    """what waits of all sessions of one key is limited together, the answer says so, and another key's puts wait as before"""
+    ring = KeyRing(lab)
+    for name in ("greedy", "modest"):
+        ring.add(name, "--put", "*", "--get", "*", "--admin", "*")
+    ring.serve("--parked-limit-per-key", "3M", memory=True)
+    modest = ring.client("modest")
+    modest.declare("full", maxsize=1)
+    modest.put("full", "first")
+    greedy = [ring.client("greedy") for _ in range(3)]
+    waiting, busy = [], []
+    for number, client in enumerate(greedy):
+        ids = [client.send_put("full", b"y" * 500000, wait_ms=WAIT_FOREVER, stream=1 + number * 4 + i, first_number=1) for i in range(4)]
+        check_equal(client.call("ping").status, Status.OK, "ping")
+        waiting += [(client, i) for i in ids if i not in client.answers]
+        busy += [client.answers[i] for i in ids if i in client.answers]
+    check_equal((len(waiting), len(busy)), (6, 6), "puts of 500 kB that wait, and that do not, with a limit of 3 MiB")
+    check_equal({(Status(reply.status), bytes(reply.detail)) for reply in busy},
+                {(Status.BUSY, b"the waiting puts of this key's sessions hold as many bytes as they may")}, "answers")
+    others = [modest.send_put("full", b"z" * 500000, wait_ms=WAIT_FOREVER) for _ in range(4)]
+    check_equal(modest.call("ping").status, Status.OK, "ping")
+    check_equal([i for i in others if i in modest.answers], [], "another key's that were answered")
+    ring.run("greedy", "netqueue-producer", "full", "--put-timeout", "1s", input=b"x" * 500000 + b"\n").expect(75).one_line_error()
+    for _ in range(len(waiting) + len(others) + 1):
+        modest.task_done(modest.get_one("full", wait_ms=20000))
+    check_equal({client.wait(i).status for client, i in waiting}, {Status.OK}, "those that waited")
+    ring.run("greedy", "netqueue-producer", "full", "--put-timeout", "60s", input=b"x" * 500000 + b"\n").expect(0)
+
+
+@scenario
 def programs_wait_for_their_rate(lab):
     """over the rate of its key every program waits its turn: administration and consumers as well as producers"""
     ring = KeyRing(lab)

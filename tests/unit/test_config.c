@@ -118,6 +118,7 @@ Test(config, defaults_are_those_of_the_protocol)
     cr_assert_eq(config.max_leases, NQ_LEASES_PER_SESSION_DEFAULT);
     cr_assert_eq(config.max_waiters, NQ_WAITERS_PER_SESSION_DEFAULT);
     cr_assert_eq(config.parked_limit, NQ_PARKED_BYTES_DEFAULT);
+    cr_assert_eq(config.parked_limit_per_key, NQ_PARKED_BYTES_PER_KEY_DEFAULT);
     cr_assert_eq(config.disk_reserve, 256u << 20);
     cr_assert_eq(config.max_disk, 0);
     config_fini(&config);

@@ -113,6 +113,68 @@ Test(dispatch, parked_bytes_are_limited)
     cr_assert_str_eq(answers(), "12:BUSY");
 }
 
+static void put_of_key(uint64_t session_no, uint64_t request_id, uint64_t elsewhere)
+{
+    const void *bodies = rig_keep(&rig, &(struct engine_bytes){4, (const uint8_t *)"abcd"}, sizeof(struct engine_bytes)).data;
+    const struct dispatch_put command = {.session_no = session_no,
+                                         .request_id = request_id,
+                                         .put = {.session_no = session_no, .bodies = bodies, .count = 1},
+                                         .wait_ms = FOREVER,
+                                         .parked_by_key_elsewhere = elsewhere};
+    dispatch_put(rig.dispatch, rig.now_ms, rig_text("q"), &command);
+}
+
+Test(dispatch, what_the_sessions_of_a_key_have_parked_is_limited_together)
+{
+    rig.limits = (struct dispatch_config){.waiters_per_session_max = 9,
+                                          .parked_bytes_per_session_max = 1000,
+                                          .parked_bytes_per_key_max = 100,
+                                          .parked_bytes_max = 1000};
+    dispatch_destroy(&rig.dispatch);
+    engine_destroy(&rig.engine);
+    rig_start(&rig);
+    uint64_t a = rig_session(&rig, 1);
+    uint64_t b = rig_session(&rig, 2);
+    bounded(1);
+    put(a, 1, 0, 1, 1, 0);
+    put_of_key(a, 2, 0); // 4 + 32 = 36
+    put_of_key(b, 3, dispatch_session_parked_bytes(rig.dispatch, a));
+    put_of_key(b, 4, dispatch_session_parked_bytes(rig.dispatch, a));
+    cr_assert_str_eq(answers(), "1:OK 4:BUSY");
+    put_of_key(b, 5, 0); // of another key
+    cr_assert_str_eq(answers(), "");
+    cr_assert_eq(dispatch_session_parked_bytes(rig.dispatch, b), 72u);
+}
+
+Test(dispatch, a_busy_answer_says_of_what_there_is_too_much)
+{
+    static const struct {
+        uint64_t waiters, session, key, all;
+        enum dispatch_limit limit;
+    } cases[] = {{0, 99, 99, 99, DISPATCH_LIMIT_WAITERS},
+                 {9, 35, 99, 99, DISPATCH_LIMIT_BYTES_OF_SESSION},
+                 {9, 99, 35, 99, DISPATCH_LIMIT_BYTES_OF_KEY},
+                 {9, 99, 99, 35, DISPATCH_LIMIT_BYTES},
+                 {9, 36, 0, 36, DISPATCH_LIMIT_NONE}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t count;
+        rig.limits = (struct dispatch_config){.waiters_per_session_max = cases[i].waiters,
+                                              .parked_bytes_per_session_max = cases[i].session,
+                                              .parked_bytes_per_key_max = cases[i].key,
+                                              .parked_bytes_max = cases[i].all};
+        dispatch_destroy(&rig.dispatch);
+        engine_destroy(&rig.engine);
+        rig_start(&rig);
+        uint64_t session = rig_session(&rig, 1);
+        bounded(1);
+        put(session, 1, 0, 1, 1, 0);
+        put_of_key(session, 2, 0);
+        const struct dispatch_answer *list = dispatch_take_answers(rig.dispatch, &count);
+        cr_assert_eq(count, cases[i].limit == DISPATCH_LIMIT_NONE ? 1u : 2u, "case %zu", i);
+        cr_expect_eq(list[count - 1].limit, cases[i].limit, "case %zu: %d", i, list[count - 1].limit);
+    }
+}
+
 Test(dispatch, bodies_of_parked_puts_live_until_durable)
 {
     uint64_t session = rig_session(&rig, 1);

@@ -228,6 +228,71 @@ Test(permit, a_key_that_stays_as_it_was_notices_nothing)
     cr_assert_eq(fixture_take(fixture, PUTTER, 71)->status, NQ_OK);
 }
 
+// Another session of the key of `ALL`.
+static void hello_again(uint64_t connection)
+{
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    struct wire_request request = {.id = 1, .op = WIRE_HELLO, .as.hello.session_id = {NQ_SESSION_ID_BYTES, id}};
+    session_id_of(connection, id);
+    key_of_frame = "key-1";
+    cr_assert_eq(fixture_call(fixture, connection, &request)->status, NQ_OK);
+}
+
+// A put that waits; the reply when there is one already.
+static const struct wire_reply *park(uint64_t connection, uint64_t id)
+{
+    static const uint8_t text[200];
+    static const struct nq_bytes body = {sizeof(text), text};
+    struct wire_request request = put_request(id, "work.full", 1, &body, 1);
+    request.as.put.stream = 100 + id;
+    request.as.put.wait_ms = NQ_WAIT_FOREVER;
+    fixture_send(fixture, connection, &request, 1);
+    fixture_commit(fixture);
+    return fixture_take(fixture, connection, id);
+}
+
+Test(permit, the_waiting_puts_of_all_sessions_of_a_key_are_limited)
+{
+    enum { SECOND = 10 };
+    struct principal *principal = access_find(access_set, "key-1");
+    struct wire_request declare = {.id = 70, .op = WIRE_DECLARE, .as.declare.queue = bytes_of("work.full")};
+    declare.as.declare.options = (struct wire_options){.given = NQ_OPTION_MAXSIZE, .maxsize = 1};
+    hello_again(SECOND);
+    cr_assert_eq(call(ALL, declare)->status, NQ_OK);
+    cr_assert_eq(put(ALL, 71, "work.full", 1), NQ_OK);
+    cr_assert_null(park(ALL, 72)); // 200 + 32
+    cr_assert_null(park(SECOND, 73));
+    const struct wire_reply *reply = park(SECOND, 74);
+    cr_assert_not_null(reply);
+    cr_assert_eq(reply->status, NQ_BUSY);
+    cr_assert(bytes_are(reply->detail, "the waiting puts of this key's sessions hold as many bytes as they may"));
+    cr_assert_eq(reply->result, WIRE_PUT, "the client's numbering goes on from it");
+    cr_assert_null(park(PUTTER, 75), "another key");
+    cr_assert_eq(principal->parked_bytes, 464u);
+
+    cr_assert_eq(call(PUTTER, get_request(80, "work.full", 1, 0))->status, NQ_OK); // the first that waits goes in
+    cr_assert_eq(fixture_take(fixture, ALL, 72)->status, NQ_OK);
+    cr_assert_eq(principal->parked_bytes, 232u);
+    cr_assert_null(park(ALL, 76), "there is room again");
+    sessions_end(&fixture->rig.service.sessions, fixture->rig.now_ms, sessions_on(&fixture->rig.service.sessions, SECOND), false);
+    cr_assert_eq(principal->parked_bytes, 232u, "a session that ends takes its own with it");
+    call(ALL, (struct wire_request){.id = 77, .op = WIRE_CANCEL, .as.cancel_id = 76});
+    cr_assert_eq(principal->parked_bytes, 0u);
+}
+
+Test(permit, what_a_key_has_waiting_counts_on_when_the_keys_are_read_again)
+{
+    struct wire_request declare = {.id = 70, .op = WIRE_DECLARE, .as.declare.queue = bytes_of("work.full")};
+    declare.as.declare.options = (struct wire_options){.given = NQ_OPTION_MAXSIZE, .maxsize = 1};
+    cr_assert_eq(call(ALL, declare)->status, NQ_OK);
+    cr_assert_eq(put(ALL, 71, "work.full", 1), NQ_OK);
+    cr_assert_null(park(ALL, 72));
+    struct access *again = make_access(true);
+    service_reauthorise(&fixture->rig.service, fixture->rig.now_ms, again);
+    access_destroy(&access_set);
+    cr_assert_eq(access_find(again, "key-1")->parked_bytes, 232u);
+}
+
 Test(permit, requests_over_the_rate_are_busy_until_the_next_second)
 {
     fixture->rig.service.config.requests_per_key_max = 3;
