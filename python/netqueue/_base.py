@@ -9,7 +9,7 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Type, Union
 
 from . import _hub
 from ._codecs import Codec, find_codec
-from ._errors import NO_SUCH_QUEUE, DecodeError
+from ._errors import NO_SUCH_QUEUE, NOT_AUTHORISED, DecodeError
 from ._ops import Declare, Finish, Get, Item, OnQueue, Operation, QueueStats, Shutdown, wait_ms
 
 _all_queues: "weakref.WeakSet[Base]" = weakref.WeakSet()
@@ -75,13 +75,24 @@ class Base:
         options["dead_letter"] = dead_letter.encode() if dead_letter else None
         for option, seconds in (("lease_ms", lease), ("hold_max_ms", hold_max), ("ttl_ms", ttl)):
             options[option] = wait_ms(seconds) if seconds else None
-        declared = self._run(Declare(self._name, options)).check()
-        if maxsize == 0 and declared.stats is not None:
-            self._maxsize = declared.stats.maxsize  # of a queue that somebody else made
+        stats = self._declare(options)
+        if maxsize == 0 and stats is not None:
+            self._maxsize = stats.maxsize  # of a queue that somebody else made
         if not name:
             self._own_temporary()
-        elif temporary and declared.stats is not None and declared.stats.ready == 0:
+        elif temporary and stats is not None and stats.ready == 0:
             self._use()
+
+    def _declare(self, options: Dict[str, Any]) -> Optional[QueueStats]:
+        """Create the queue, or see that it has these options. Without options the right to administer it is not needed: it is used as it is,
+        and its first put or get creates it."""
+        asked = any(value is not None for value in options.values())
+        if not asked:
+            found = self._run(OnQueue(self._name, "stat"))
+            if found.status != NO_SUCH_QUEUE:
+                return found.check().stats
+        declared = self._run(Declare(self._name, options))
+        return None if declared.status == NOT_AUTHORISED and not asked else declared.check().stats
 
     def _use(self) -> None:
         """A temporary queue lives as long as a session that has used it, and declaring is not using: so that it does not end with the first

@@ -71,7 +71,7 @@ class DecodeError(Error, ValueError):
     body = b""
 
 
-OK, FULL, EMPTY, TIMED_OUT, NO_SUCH_QUEUE, LEASE_LOST, CLOSED = 0, 1, 2, 4, 5, 12, 24
+OK, FULL, EMPTY, TIMED_OUT, NO_SUCH_QUEUE, LEASE_LOST, NOT_AUTHORISED, CLOSED = 0, 1, 2, 4, 5, 12, 19, 24
 
 _CLASSES: Dict[int, Type[Exception]] = {1: Full, 2: Empty, 3: ShutDown, 5: NoSuchQueue, 6: TooLarge, 8: NoSpace, 11: OutcomeUnknown, 12: LeaseLost, 14: DifferentOptions,
             15: BadName, 17: LimitReached, 19: NotAuthorised, 21: Unreachable, 24: Closed}

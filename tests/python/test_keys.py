@@ -1,0 +1,44 @@
+"""Programs whose keys may put to a queue, or get from it, and no more."""
+import sys
+import unittest
+
+import harness
+from nqlab import KeyRing
+
+
+class Keys(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.ring = KeyRing(harness.lab)
+        cls.ring.add("putter", "--put", "orders.*")
+        cls.ring.add("getter", "--get", "orders.*")
+        cls.ring.add("chief", "--admin", "orders.*", "--put", "orders.*")
+        cls.ring.serve(memory=True)
+
+    def run_as(self, key, program, name):
+        """What the program prints; `q` is the queue of that name."""
+        environment = {"NETQUEUE_KEYS": self.ring.of(key) if key else "", "NETQUEUE_SERVER": self.ring.broker.endpoint}
+        done = harness.run_python("-c", "from netqueue import NotAuthorised, Queue\nname = %r\n%s" % (name, program), env=environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def refused(self, key, expression, name):
+        self.assertEqual(self.run_as(key, "try:\n    %s\nexcept NotAuthorised:\n    print('refused')" % expression, name), "refused\n", expression)
+
+    def test_with_the_right_to_put_or_to_get_a_queue_is_used_as_it_is(self):
+        self.run_as("putter", "q = Queue(name=name, codec='str')\nq.put('one')\nq.put('two')", "orders.new")
+        self.assertEqual(self.run_as("getter", "q = Queue(name=name, codec='str')\nfor _ in 'ab':\n    print(q.get())\n    q.task_done()", "orders.new"), "one\ntwo\n")
+        self.run_as("chief", "Queue(name=name, codec='str', maxsize=1).put('one')", "orders.small")
+        self.assertEqual(self.run_as("putter", "q = Queue(name=name, codec='str')\nprint(q.maxsize, q.full())", "orders.small"), "1 True\n")
+
+    def test_what_a_key_may_not_do_is_refused(self):
+        self.refused("putter", "Queue(name=name).get(timeout=5)", "orders.odd")
+        self.refused("getter", "Queue(name=name, codec='str').put('x')", "orders.odd")
+        self.refused("putter", "Queue(name=name, maxsize=3)", "orders.odd")
+        self.refused("putter", "Queue(name=name)", "other")
+        self.refused("putter", "Queue()", "")
+        self.refused(None, "Queue(name=name)", "orders.odd")
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run())
