@@ -34,6 +34,7 @@ struct connection {
     const struct connection_keys *keys; // NULL: none
     const char *trouble;                // static, or NULL
     bool up;
+    bool given_up;          // after a handshake that went wrong libzmq does not try again
     bool event_due;         // the monitor may have something to say
     uint64_t event_look_ms; // when it was asked last
     bool was_full;          // the last frame did not leave
@@ -201,6 +202,7 @@ static bool start_monitor(struct connection *self)
 enum nq_status connection_open(struct connection *self, const char *endpoint)
 {
     connection_close(self, 0);
+    self->given_up = false;
     enum nq_status status = NQ_NO_MEMORY;
     self->socket = zmq_socket(self->context, ZMQ_DEALER);
     if (self->socket == NULL) {
@@ -281,6 +283,8 @@ static bool monitor_receive(struct connection *self, uint16_t *event, uint32_t *
 // Why there is no connection. A handshake that is merely broken off may be the broker's end, or its not understanding us.
 static enum connection_event judge_failure(struct connection *self, uint16_t event, uint32_t value)
 {
+    bool gives_up = event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+    self->given_up = self->given_up || gives_up; // that it is disconnected is told afterwards
     switch (event) {
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         self->trouble = "the broker does not know this key";
@@ -310,6 +314,11 @@ const struct connection_keys *connection_keys(const struct connection *self)
 const char *connection_trouble(const struct connection *self)
 {
     return self->trouble;
+}
+
+bool connection_is_given_up(const struct connection *self)
+{
+    return self->given_up;
 }
 
 // Asking costs system calls, so it is done when the descriptor says so, else once a millisecond.

@@ -20,8 +20,8 @@ enum connection_event {
     CONNECTION_NOTHING = 0,
     CONNECTION_UP,        // HELLO must be the first frame
     CONNECTION_DOWN,      // what had been sent may or may not have arrived; it is being made again
-    CONNECTION_REFUSED,   // nobody there, or no handshake; tried again in a moment
-    CONNECTION_FORBIDDEN, // somebody is there and will not have us, or we not them: connection_trouble says why; tried again, too
+    CONNECTION_REFUSED,   // nobody there, or no handshake; tried again in a moment, unless it is given up
+    CONNECTION_FORBIDDEN, // somebody is there and will not have us, or we not them: connection_trouble says why
 };
 
 // keys  NULL: no encryption; else borrowed, and nothing is said to anybody but the broker that holds the other key
@@ -37,6 +37,8 @@ void connection_close(struct connection *self, int linger_ms); // accepts one th
 enum connection_event connection_next_event(struct connection *self, uint64_t now_ms);
 // What went wrong last, if there is more to say than that nobody is there; NULL: nothing. Static.
 const char *connection_trouble(const struct connection *self);
+// libzmq does not try again by itself, as after a handshake that went wrong: connection_open does.
+bool connection_is_given_up(const struct connection *self);
 bool connection_is_readable(struct connection *self);
 bool connection_is_writable(struct connection *self);
 

@@ -5,7 +5,7 @@
 #include "client.h"
 #include "finish.h"
 
-#define NEXT_SERVER_MS 500u      // so long an endpoint is tried before the next one
+#define NEXT_SERVER_MS 500u      // so long an endpoint is tried before the next one, or one that would not have us again
 #define FRAME_SOFT_BYTES 262144u // enough for one frame; further requests go into the next
 #define KEEPER_INTERVAL_MIN_MS 10u
 
@@ -304,14 +304,23 @@ static void renew_on_silence(struct nq_client *client)
     }
 }
 
+// Whether it is for us to try the next endpoint, or the same one again: of one endpoint libzmq does so, but not after a handshake
+// that went wrong, which has ended all requests. Then it is tried when somebody wants something; a key may be authorised by now.
+static bool tries_next(const struct nq_client *client)
+{
+    const struct tracker *tracker = &client->tracker;
+    bool waits = tracker->unsent.count + tracker->sent.count + tracker->held.count > 0;
+    return client->session.state != SESSION_UP &&
+           (client->servers_count > 1 || (waits && connection_is_given_up(client->connection)));
+}
+
 // Another endpoint when this one does not answer; the same one again when a connection has gone silent.
 static void change_server(struct nq_client *client)
 {
     struct session *session = &client->session;
     bool dead = session->state == SESSION_UP && client->tracker.sent.count > 0 && session->sent_ms > session->heard_ms &&
                 client->now_ms - session->heard_ms > client->timeout_ms - client->timeout_ms / 3;
-    bool absent =
-        session->state != SESSION_UP && client->servers_count > 1 && client->now_ms - session->opened_ms >= NEXT_SERVER_MS;
+    bool absent = tries_next(client) && client->now_ms - session->opened_ms >= NEXT_SERVER_MS;
     if (dead || absent) {
         session->server = (session->server + 1) % client->servers_count;
         open_server(client);
@@ -354,7 +363,7 @@ uint64_t client_next_deadline_ms(const struct nq_client *client)
     if (session->state == SESSION_UP) {
         sooner(&deadline_ms, client->again_ms);
     }
-    if (session->state != SESSION_UP && client->servers_count > 1) {
+    if (tries_next(client)) {
         sooner(&deadline_ms, session->opened_ms + NEXT_SERVER_MS);
     }
     if (session->state == SESSION_UP && client->tracker.sent.count > 0) {

@@ -1,4 +1,5 @@
 """Programs whose keys may put to a queue, or get from it, and no more."""
+import os
 import sys
 import unittest
 
@@ -38,6 +39,31 @@ class Keys(unittest.TestCase):
         self.refused("putter", "Queue(name=name)", "other")
         self.refused("putter", "Queue()", "")
         self.refused(None, "Queue(name=name)", "orders.odd")
+
+    def test_who_was_refused_is_let_in_once_authorised(self):
+        """In one program, over one connection: the answer is the same however often it asks, until the broker has read the key."""
+        self.ring.add("late", "--put", "orders.*")
+        certificate = self.ring.authorised("late")
+        aside = harness.lab.path("late-certificate")
+        os.rename(certificate, aside)
+        self.ring.reload()
+        program = """
+import os, signal
+answers = []
+def attempt():
+    try:
+        Queue(name=name, codec='str').put('at last')
+        answers.append('stored')
+    except NotAuthorised:
+        answers.append('refused')
+attempt()
+attempt()
+os.rename(%r, %r)
+os.kill(%d, signal.SIGHUP)
+while answers[-1] != 'stored':
+    attempt()
+print(answers[:2], answers[-1])""" % (aside, certificate, self.ring.broker.pid)
+        self.assertEqual(self.run_as("late", program, "orders.late"), "['refused', 'refused'] stored\n")
 
 
 if __name__ == "__main__":
