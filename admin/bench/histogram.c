@@ -3,8 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-// Values below 2048 have a counter each. Above, each doubling has 1024 of them: 1/1024 of a value is the width of its counter.
-enum { HALF = 1024, HALF_BITS = 10, DOUBLINGS = 37 - HALF_BITS, COUNTERS = HALF * (DOUBLINGS + 1) };
+enum { HALF = HISTOGRAM_HALF, HALF_BITS = HISTOGRAM_HALF_BITS, COUNTERS = HISTOGRAM_COUNTERS };
 
 static unsigned index_of(uint64_t ns)
 {

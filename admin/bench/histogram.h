@@ -6,9 +6,11 @@
 
 #define HISTOGRAM_DIGITS 3                  // significant, of every percentile
 #define HISTOGRAM_NS_MAX ((1ull << 37) - 1) // 137 s; longer times count as this
+// Values below 2048 have a counter each. Above, each doubling has 1024 of them: 1/1024 of a value is the width of its counter.
+enum { HISTOGRAM_HALF = 1024, HISTOGRAM_HALF_BITS = 10, HISTOGRAM_COUNTERS = HISTOGRAM_HALF * (37 - HISTOGRAM_HALF_BITS + 1) };
 
 struct histogram {
-    uint64_t *counts;
+    uint64_t *counts; // HISTOGRAM_COUNTERS
     uint64_t count, max_ns;
 };
 
