@@ -5,6 +5,7 @@ client.py  a client of the protocol, written from proto/PROTOCOL.md and proto/ne
 runner.py  runs the scenarios of one test program and prints its report
 history.py workers that remember what they were promised, for the crash tests
 crew.py    the same as processes, which a test can kill and stop
+load.py    putters and getters in C that keep account, for a soak
 lines.py   rounds of netqueue-producer, consumers, and what was printed
 proxy.py   a TCP proxy that cuts, stalls, swallows and records
 keys.py    a broker with keys, and clients that hold some

@@ -15,11 +15,11 @@ if __name__ == "__main__":
     __package__ = "nqlab"  # so that the imports below work in both cases
     import nqlab  # noqa: F401
 
-from .history import Getter, Prober, Putter
+from .history import Getter, Putter
 from .lab import Program
 
-KINDS = {"putter": Putter, "getter": Getter, "prober": Prober}
-NOTES = ("wrong", "accepted", "finishing", "done", "lost_leases", "reconnects", "timing", "deliveries")
+KINDS = {"putter": Putter, "getter": Getter}
+NOTES = ("wrong", "accepted", "finishing", "done", "lost_leases", "reconnects", "deliveries")
 
 
 def _to_text(value):

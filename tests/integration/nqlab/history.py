@@ -37,7 +37,6 @@ class History:
         self.fresh = {}     # -> the epoch of its delivery without the flag "redelivered"
         self.last_seqs = {}  # getter -> the highest seq that came to it for the first time
         self.lost_leases = self.reconnects = 0
-        self.timings = []   # (what, seconds)
 
     def note_wrong(self, text):
         with self.lock:
@@ -63,10 +62,6 @@ class History:
     def note_reconnects(self, count):
         with self.lock:
             self.reconnects += count
-
-    def note_timing(self, what, seconds):
-        with self.lock:
-            self.timings.append((what, seconds))
 
     def note_deliveries(self, getter, asked, deliveries):
         """What one get brought: [(body, seq, epoch, redelivered)]; `asked` is when it was sent."""
@@ -231,27 +226,3 @@ class Getter(Worker):
         for item, status in zip(items, statuses):
             if status not in (Status.OK, Status.LEASE_LOST):
                 self.history.note_wrong("task_done of %r: %s" % (item.body[:100], status.name))
-
-
-class Prober(Worker):
-    """One item at a time through a queue of its own: how long a put and a get take."""
-    puts = True
-
-    def work(self):
-        while not self.history.stop_putting.is_set():
-            began = time.monotonic()
-            reply = self.client.ride(self.client.send_put(self.queue, b"probe"), self.patience)
-            middle = time.monotonic()
-            self.history.note_timing("put", middle - began)
-            got = self.client.ride(self.client.send("get", queue=self.queue, wait_ms=5000), self.patience)
-            self.history.note_timing("get", time.monotonic() - middle)
-            if reply.status != Status.OK or got.status not in (Status.OK, Status.EMPTY):
-                self.history.note_wrong("probe: %s, %s" % (Status(reply.status).name, Status(got.status).name))
-                return
-            if got.status == Status.OK:
-                items = items_of(got)
-                self.client.held.pop(items[0].get_id, None)
-                request = self.client.token_request("task_done", items)
-                self.client.send_frame([request])
-                self.client.ride(request.id, self.patience)
-            self.pace(began)

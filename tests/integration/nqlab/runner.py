@@ -92,7 +92,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=None, help="for what is random; printed")
     parser.add_argument("--only", action="append", help="only scenarios whose name contains this")
     parser.add_argument("--minutes", type=float, help="how long a soak takes")
-    parser.add_argument("--rate", type=int, help="how many items a second a soak puts into each broker")
+    parser.add_argument("--rate", type=int, help="how many items a second a soak puts into the broker that lives; without it half of the most")
     parser.add_argument("--keep", action="store_true", help="keep the directories of failed scenarios")
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
