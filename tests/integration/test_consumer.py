@@ -35,11 +35,12 @@ def prints_bodies(lab):
 
 @scenario
 def n_takes_no_more(lab):
-    """-n 1 leaves the rest untouched: nothing prefetched is counted or lost"""
-    broker = filled(lab, 10, memory=False)
+    """-n leaves the rest untouched: nothing more is got"""
+    broker = filled(lab, 5000, memory=False)
     for number in range(3):
         check_equal(broker.consume("q", "-n", "1").expect(0).out, b"%d\n" % number, "-n 1")
-    broker.await_stat("q", ready=7, leased=0, failed=0)
+    broker.consume("q", "-n", "1000").expect(0)  # enough for more and more to be fetched ahead
+    broker.await_stat("q", ready=3997, leased=0, failed=0, requeued=0, gets=1003)
 
 
 @scenario
@@ -224,8 +225,14 @@ def sigint_while_waiting(lab):
 
 @scenario
 def closed_pipe(lab):
-    """| head -1: what head did not get is not finished"""
+    """| head -1: what head did not get is not finished; nothing is when nobody reads"""
     broker = filled(lab, 20000)
+    end, pipe = os.pipe()
+    os.close(end)
+    unread = broker.spawn("netqueue-consumer", "q", stdout=pipe)
+    os.close(pipe)
+    unread.wait(30).expect(1)
+    broker.await_stat("q", ready=20000, leased=0, dones=0)
     head = subprocess.Popen(["head", "-1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     consumer = broker.spawn("netqueue-consumer", "q", stdout=head.stdin)
     head.stdin.close()
@@ -244,14 +251,17 @@ def closed_pipe(lab):
 
 @scenario
 def lease_flags(lab):
-    """--lease and --hold-max reach the broker: a stuck command's item goes back"""
-    broker = filled(lab, 1)
+    """--lease and --hold-max reach the broker: the item of a consumer that was stopped, and that of a stuck command, go back"""
+    broker = filled(lab, 1, "--session-timeout", "1h")  # the end of a session would bring them back, too
     started = lab.path("started")
-    consumer = broker.spawn("netqueue-consumer", "q", "--lease", "1s", "--hold-max", "2s", "--", "sh", "-c", 'echo x >> "%s"; exec sleep 60' % started)
+    script = 'echo x >> "%s"; exec sleep 600' % started
+    stopped = broker.spawn("netqueue-consumer", "q", "--lease", "1s", "--", "sh", "-c", script)
     until(lambda: os.path.exists(started), 20 * lab.slow, "the command runs")
-    consumer.signal(signal.SIGSTOP)  # so that it does not take it again
+    stopped.signal(signal.SIGSTOP)
     broker.await_stat("q", ready=1, leased=0, failed=1)
-    consumer.signal(signal.SIGCONT)
+    stopped.kill()
+    broker.spawn("netqueue-consumer", "q", "--hold-max", "2s", "--", "sh", "-c", script)
+    broker.await_stat("q", failed=2)
 
 
 @scenario
