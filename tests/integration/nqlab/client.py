@@ -290,6 +290,7 @@ class Client:
                 del self.asked[next(iter(self.asked))]
             if reply.id in self.own_renewals:
                 self.own_renewals.discard(reply.id)
+                self.lost |= self.riding and reply.status == Status.NO_SESSION  # HELLO, then all that waits again
                 continue
             self.answers[reply.id] = reply
             if request.WhichOneof("op") == "get" and reply.status == Status.OK and not request.get.at_most_once:
