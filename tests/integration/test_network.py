@@ -82,6 +82,29 @@ def stalls(lab):
 
 
 @scenario
+def connections_that_pass_nothing(lab):
+    """as behind a firewall that has forgotten them: after two thirds of --timeout the programs open new ones, and go on"""
+    broker = lab.broker("--session-timeout", "60s")
+    proxy = Proxy(broker.endpoint)
+    text = b"".join(b"line %d\n" % i for i in range(1000))
+    patience = ["--timeout", "15s"]
+    consumer = lab.spawn("netqueue-consumer", "q", *patience, server=proxy.endpoint)
+    with open(lab.write("in", text), "rb") as file:
+        producer = lab.spawn("netqueue-producer", "q", "--rate", "500", *patience, stdin=file, server=proxy.endpoint)
+    try:
+        broker.await_stat("q", dones=lambda n: n >= 100)
+        proxy.strike_dumb()
+        producer.wait(60).expect(0)
+        broker.admin("join", "q", timeout=60).expect(0)
+        broker.admin("shutdown", "q").expect(0)
+        consumer.wait(60).expect(0)
+    finally:
+        proxy.stop()
+    check(consumer.out == text, "the output differs from the input: %d and %d lines", len(consumer.out.splitlines()), 1000)
+    check_equal((broker.stat("q").puts, broker.stat("q").redelivered), (1000, 0), "puts, redelivered")
+
+
+@scenario
 def cuts_longer_than_the_grace(lab):
     """sessions end: items come again, flagged; each is stored once and done once"""
     broker = lab.broker("--session-grace", "200ms", "--session-timeout", "2s")

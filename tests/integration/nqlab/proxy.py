@@ -15,6 +15,7 @@ class Proxy(threading.Thread):
         self.lock = threading.Lock()
         self.peers = {}        # socket -> the one on the other side
         self.from_broker = set()
+        self.dumb = set()      # of these what comes is lost
         self.swallow = False   # what the broker sends is lost
         self.hold = False      # nothing passes, nothing is lost
         self.stopped = False
@@ -52,7 +53,7 @@ class Proxy(threading.Thread):
 
     def _pass_on(self, one):
         with self.lock:
-            other, lost = self.peers.get(one), self.swallow and one in self.from_broker
+            other, lost = self.peers.get(one), one in self.dumb or (self.swallow and one in self.from_broker)
         if other is None:
             return
         try:
@@ -74,7 +75,13 @@ class Proxy(threading.Thread):
             for one in pair:
                 self.peers.pop(one, None)
                 self.from_broker.discard(one)
+                self.dumb.discard(one)
                 one.close()
+
+    def strike_dumb(self):
+        """The connections there are stay, and pass nothing any more; new ones do."""
+        with self.lock:
+            self.dumb.update(self.peers)
 
     def cut(self, reset=False):
         """End every connection, now; bytes under way are lost."""
