@@ -15,6 +15,7 @@ struct fact {
     enum fate fate;
     bool delayed;
     bool arrived;    // in the broker
+    unsigned hopes;  // requests that arrived while there was room, and have no answer yet
     bool gone;       // may have been purged, expired, dropped
     bool done_asked; // some client has asked that it be done
     bool done_left;  // the broker has said so
@@ -145,9 +146,24 @@ void oracle_drained(uint64_t id, unsigned queue, uint64_t seq)
 
 // ------------------------------------------------------------------------------------------ what goes in and out of the broker
 
-void oracle_put_arrived(uint64_t id)
+void oracle_put_arrived(uint64_t id, bool has_room)
 {
-    fact_of(id, "put")->arrived = true;
+    struct fact *fact = fact_of(id, "put");
+    fact->arrived = true;
+    fact->hopes += has_room ? 1 : 0;
+}
+
+void oracle_put_hopeless(uint64_t id)
+{
+    struct fact *fact = fact_of(id, "put");
+    assert(fact->hopes > 0);
+    fact->hopes--;
+}
+
+bool oracle_put_may_be_accepted(uint64_t id)
+{
+    const struct fact *fact = fact_of(id, "put");
+    return fact->confirmed_at != 0 || fact->hopes > 0;
 }
 
 void oracle_put_confirmed(uint64_t id)

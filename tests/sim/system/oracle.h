@@ -32,8 +32,10 @@ void oracle_done_told(uint64_t id, enum nq_status status);
 void oracle_drained(uint64_t id, unsigned queue, uint64_t seq);
 
 // What goes into the broker and comes out.
-void oracle_put_arrived(uint64_t id);
+void oracle_put_arrived(uint64_t id, bool has_room); // the disk is not full, or only since a moment
 void oracle_put_confirmed(uint64_t id);
+void oracle_put_hopeless(uint64_t id);            // a request that arrived with room is answered, and not with OK for this item
+bool oracle_put_may_be_accepted(uint64_t id);     // it has been, or a request that arrived with room may still do so
 void oracle_queue_emptied(unsigned queue); // purged, deleted, shut down at once
 void oracle_done_confirmed(uint64_t queue_id, uint64_t seq, bool exact);
 uint64_t oracle_moment(void); // of what has been confirmed

@@ -23,7 +23,9 @@ struct asked {
     unsigned queue;
     uint64_t asked_at; // of a join
     bool at_most_once, empties;
-    bool came_to_full_disk; // and the broker had had the time to notice
+    bool came_to_full_disk;  // and the broker had had the time to notice
+    uint32_t came_with_room; // how often, not answered yet
+    uint64_t came_us;        // first
     uint64_t queue_id;      // of tokens
     uint64_t *numbers;      // items of a put, seqs of tokens
     size_t count;
@@ -78,18 +80,19 @@ static void keep_numbers(struct asked *asked, const uint64_t *numbers, size_t co
 
 static void take_put(struct asked *asked, const struct wire_put *put)
 {
+    bool has_room = !host_disk_is_full(world_now_us() - NOTICE_US);
     uint64_t *ids = nq_arena_alloc(tap.arena, (put->count + 1) * sizeof(*ids));
     for (size_t i = 0; i < put->count; i++) {
         ids[i] = body_id(put->bodies[i].data, put->bodies[i].len);
         world_trace("  puts item %llu", (unsigned long long)ids[i]);
-        oracle_put_arrived(ids[i]);
+        oracle_put_arrived(ids[i], has_room);
     }
+    asked->came_with_room += has_room ? 1 : 0;
     if (asked->came > 0 && (asked->count != put->count || memcmp(asked->numbers, ids, put->count * sizeof(*ids)) != 0)) {
         world_fail("the number of one put is used for another");
     }
     if (asked->came == 0) {
         keep_numbers(asked, ids, put->count);
-        asked->came_to_full_disk = host_disk_is_full(world_now_us() - NOTICE_US);
     }
 }
 
@@ -147,6 +150,8 @@ static void take_request(struct link *link, const struct wire_request *request)
         asked = calloc(1, sizeof(*asked));
         assert(asked != NULL);
         asked->op = request->op;
+        asked->came_us = world_now_us();
+        asked->came_to_full_disk = host_disk_is_full(world_now_us() - NOTICE_US);
         asked->next = tap.all;
         tap.all = asked;
         table_insert(&tap.requests, session_key(link), request->id, asked);
@@ -177,21 +182,26 @@ void tap_request(struct link *link, const void *data, size_t len)
 
 // --------------------------------------------------------------------------------------------------------------------- replies
 
-static void check_put(const struct asked *asked, const struct wire_reply *reply)
+static void check_put(struct asked *asked, const struct wire_reply *reply)
 {
     const struct wire_put_reply *put = &reply->as.put;
     if (reply->status == NQ_NO_SPACE && !host_disk_was_full()) {
         world_fail("a put is refused for want of space, which there is");
     }
-    if (asked->came_to_full_disk && asked->came == 1 && put->accepted > 0 && !put->duplicate) {
-        world_fail("a put that came to a full disk is accepted");
-    }
     if (put->accepted > asked->count) {
         world_fail("%llu items of a put of %zu are accepted", (unsigned long long)put->accepted, asked->count);
     }
+    bool only_told = asked->came_to_full_disk && asked->came == 1; // what was accepted before
     for (size_t i = 0; i < put->accepted; i++) {
+        if (only_told && !(put->duplicate && oracle_put_may_be_accepted(asked->numbers[i]))) {
+            world_fail("a put that came to a full disk is accepted: item %llu", (unsigned long long)asked->numbers[i]);
+        }
         oracle_put_confirmed(asked->numbers[i]);
     }
+    for (size_t i = put->accepted; i < asked->count && asked->came_with_room > 0; i++) {
+        oracle_put_hopeless(asked->numbers[i]);
+    }
+    asked->came_with_room -= asked->came_with_room > 0 ? 1 : 0;
 }
 
 static uint64_t *progress_of(const struct link *link, uint64_t queue_id)
@@ -259,7 +269,17 @@ static void check_stat(const struct wire_queue_stats *stat)
     }
 }
 
-static void check_reply(const struct link *link, const struct asked *asked, const struct wire_reply *reply)
+static void check_redrive(const struct asked *asked, const struct wire_reply *reply)
+{
+    if (reply->status == NQ_NO_SPACE && !host_disk_was_full()) {
+        world_fail("a redrive stops for want of space, which there is");
+    }
+    if (asked->came_to_full_disk && host_disk_is_full(asked->came_us - NOTICE_US) && reply->as.count > 0) {
+        world_fail("a redrive that came to a full disk moves items");
+    }
+}
+
+static void check_reply(const struct link *link, struct asked *asked, const struct wire_reply *reply)
 {
     if (asked->op == WIRE_PUT && reply->result == WIRE_PUT) {
         check_put(asked, reply);
@@ -267,6 +287,8 @@ static void check_reply(const struct link *link, const struct asked *asked, cons
         check_get(link, asked, reply->id, &reply->as.get);
     } else if (asked->op == WIRE_TASK_DONE) {
         check_done(asked, reply);
+    } else if (asked->op == WIRE_REDRIVE && reply->result == WIRE_PURGE) {
+        check_redrive(asked, reply);
     } else if (asked->op == WIRE_JOIN && reply->status == NQ_OK) {
         oracle_joined(asked->queue, asked->asked_at);
     } else if (reply->result == WIRE_STAT) {

@@ -218,7 +218,10 @@ static bool has_open(const struct raw *self, enum wire_op op)
 static void ask_puts(struct raw *self)
 {
     struct run *run = self->runs_count == 0 ? NULL : &self->runs[self->runs_count - 1];
-    if (!has_open(self, WIRE_PUT)) { // numbers go on behind what is accepted
+    bool again = run != NULL && run->accepted < run->count && world_chance(300); // also what was refused, with what was not
+    if (!has_open(self, WIRE_PUT) && again) {
+        ask_put(self, run);
+    } else if (!has_open(self, WIRE_PUT)) { // numbers go on behind what is accepted
         run = &self->runs[self->runs_count++];
         run->first_number = self->next_number;
         run->count = world_between(1, MANY);
