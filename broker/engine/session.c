@@ -349,7 +349,8 @@ void engine_session_end(struct engine *self, uint64_t now_ms, uint64_t session_n
         struct attachment *attachment = list_object(link, struct attachment, in_session);
         struct queue *queue = attachment->queue;
         detach(self, attachment);
-        if (queue->record.temporary && queue->attachments.count == 0) {
+        bool waits = link_is_linked(&queue->orphan_link); // for users of before a restart: they may come back, too
+        if (queue->record.temporary && queue->attachments.count == 0 && !waits) {
             engine_delete(self, now_ms, queue);
         }
     }

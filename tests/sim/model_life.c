@@ -263,7 +263,8 @@ void model_session_end(struct model *self, uint64_t no, bool goodbye)
     session->used = false;
     for (size_t i = 0; i < MODEL_QUEUES; i++) {
         struct model_queue *queue = &self->queues[i];
-        if (queue->used && queue->temporary && session->uses[i] == queue->id && !is_used(self, queue)) {
+        bool waits = queue->orphan_at_ms != 0; // for those who used it before the start
+        if (queue->used && queue->temporary && session->uses[i] == queue->id && !is_used(self, queue) && !waits) {
             model_delete(self, queue);
         }
     }

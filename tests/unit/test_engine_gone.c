@@ -169,6 +169,25 @@ Test(gone, temporary_waits_for_its_users_after_a_restart)
     cr_assert_null(engine_queue_find(rig.engine, rig_text("q")));
 }
 
+Test(gone, temporary_waits_for_the_others_when_one_has_come_back_and_gone)
+{
+    uint64_t a = rig_session(&rig, 1);
+    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_TEMPORARY, .temporary = true});
+    rig_put(&rig, queue, a, 1, 2);
+    rig_restart(&rig, true);
+    uint64_t b = rig_session(&rig, 2);
+    rig_put(&rig, rig_queue(&rig, "q"), b, 1, 1);
+    engine_session_end(rig.engine, rig.now_ms, b, true);
+    rig_tick(&rig, rig.config.orphan_ms - 1);
+    cr_assert_not_null(engine_queue_find(rig.engine, rig_text("q")));
+    uint64_t c = rig_session(&rig, 3);
+    rig_put(&rig, rig_queue(&rig, "q"), c, 1, 1);
+    rig_tick(&rig, 1);
+    cr_assert_not_null(engine_queue_find(rig.engine, rig_text("q")));
+    engine_session_end(rig.engine, rig.now_ms, c, true);
+    cr_assert_null(engine_queue_find(rig.engine, rig_text("q")), "the time is over: the last user takes it along");
+}
+
 Test(gone, declare_compares_what_is_named)
 {
     struct queue *queue;
