@@ -61,6 +61,9 @@ static void serve(void)
     if (status == NQ_OK) {
         status = frontend_run(frontend, &error);
     }
+    if (status == NQ_OK && !host_has_crashed() && !host_disk_has_failed()) {
+        state_check_stopped();
+    }
     frontend_close(&frontend);
     if (host_disk_has_failed() && status != NQ_STORAGE_FAILED && !host_has_crashed()) {
         world_fail("the disk has failed, and the broker ends with %s", nq_status_name(status));

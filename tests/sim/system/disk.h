@@ -6,8 +6,10 @@
 struct disk_place {
     struct disk_place *next; // of all
     uint64_t queue_id, seq;
-    uint64_t id; // of the item; 0: an initial one
+    uint64_t id; // of the item
+    uint64_t accepted_ms;
     bool is_there;
+    bool dead;                      // moved there as a dead letter
     const struct disk_place *first; // where its put had put it
 };
 

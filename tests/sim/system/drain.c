@@ -52,6 +52,24 @@ static void take(struct nq_item *item, unsigned queue, uint64_t *last_seq)
     }
 }
 
+// To look at it is not to use it: it must go when the last who have used it are gone. False: there is none now.
+static bool temporary_remains(struct nq_client *client, const char *queue)
+{
+    struct nq_queue_stats stats;
+    for (int i = 0; i < PATIENCE; i++) {
+        enum nq_status status = nq_stat(client, queue, &stats);
+        if (status == NQ_NO_SUCH_QUEUE) {
+            return false;
+        }
+        must(status, "stat", queue);
+        if (!stats.options.temporary) { // born again by use, and not declared since
+            return true;
+        }
+        runner_wait_us(100 * 1000);
+    }
+    world_fail("queue %s is temporary, and stays when nobody is there any more", queue);
+}
+
 static void drain_queue(struct nq_client *client, unsigned queue)
 {
     const char *name = plan_queue(queue);
@@ -89,7 +107,9 @@ static void drain_main(void *argument)
     (void)argument;
     must(nq_client_create(&options, &client, NULL), "client", "");
     for (unsigned queue = 0; queue < PLAN_QUEUES; queue++) {
-        drain_queue(client, queue);
+        if (queue != PLAN_TEMPORARY || temporary_remains(client, plan_queue(queue))) {
+            drain_queue(client, queue);
+        }
     }
     nq_client_destroy(&client);
 }

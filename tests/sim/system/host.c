@@ -32,7 +32,8 @@ static struct {
     struct host_config config;
     struct committer committer;
     uint64_t steps_left;
-    bool crashed, terminating, terminated;
+    bool crashed, terminating, terminated, off;
+    uint64_t born_ms, born_at_ms; // the broker's time when it started, and the world's
     bool disk_fails, disk_failed;
     uint64_t full_from_us, full_until_us;
     int64_t wall_step_ms;
@@ -50,7 +51,7 @@ void host_process_started(uint64_t steps_to_crash)
 {
     host.steps_left = steps_to_crash;
     host.crashed = host.terminating = host.terminated = false;
-    host.disk_fails = host.disk_failed = false;
+    host.disk_fails = host.disk_failed = host.off = false;
 }
 
 static void wake_broker(void)
@@ -83,6 +84,21 @@ void host_step_wall_clock(int64_t ms)
 bool host_has_crashed(void)
 {
     return host.crashed;
+}
+
+bool host_is_on(void)
+{
+    return !host.off;
+}
+
+uint64_t host_broker_ms(void)
+{
+    return host.born_ms + world_now_ms() - host.born_at_ms;
+}
+
+uint64_t host_broker_born_ms(void)
+{
+    return host.born_ms;
 }
 
 void host_fail_disk(void)
@@ -195,6 +211,7 @@ static void on_flushed(void *context, uint64_t number)
 void host_power_off(void)
 {
     struct committer *self = &host.committer;
+    host.off = true;
     if (self->busy && !self->done && self->bytes != NULL && world_chance(500)) {
         write_group();
     }
@@ -295,6 +312,8 @@ void clock_start(struct clock *self, uint64_t last_stored_ms)
     uint64_t wall_ms = clock_wall_ms();
     self->started_ms = wall_ms > last_stored_ms ? wall_ms : last_stored_ms;
     self->boot_ms = world_now_ms();
+    host.born_ms = self->started_ms;
+    host.born_at_ms = self->boot_ms;
 }
 
 uint64_t clock_uptime_ms(const struct clock *self)

@@ -17,6 +17,9 @@ void host_terminate(void);                          // SIGTERM
 void host_set_crash(uint64_t steps);                // let it come after so many steps more
 void host_step_wall_clock(int64_t ms);
 bool host_has_crashed(void);
+bool host_is_on(void);              // false: its power goes just now, or is gone
+uint64_t host_broker_ms(void);      // the broker's time
+uint64_t host_broker_born_ms(void); // and when it was started
 // The next flush fails, what it should have made durable being there or not. The process must end, and say nothing from then on.
 void host_fail_disk(void);
 bool host_disk_has_failed(void);           // and the process has been told

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "disk.h"
+#include "engine.h"
+#include "host.h"
 #include "world.h"
 
 #define ITEM(fact) ((unsigned long long)((fact)-oracle.facts))
 
+enum { INITIAL_CLIENT = 63, CLIENTS = 64 };
 enum fate { FATE_ASKED, FATE_STORED, FATE_REFUSED, FATE_UNKNOWN };
 
 struct fact {
@@ -27,6 +30,7 @@ struct fact {
     uint64_t from_queue_id, from_seq;
     uint64_t epoch, session, get_id;
     uint32_t delivery;
+    uint64_t broker_ms;
 };
 
 static struct {
@@ -34,6 +38,7 @@ static struct {
     size_t queues_count;
     size_t count; // of facts, which begin at 1
     uint64_t moment;
+    bool at_most_once[ORACLE_QUEUES + 1];
     struct fact facts[ORACLE_ITEMS];
 } oracle;
 
@@ -44,6 +49,7 @@ void oracle_begin(const struct oracle_queue *queues, size_t count)
     oracle.queues_count = count;
     oracle.count = 0;
     oracle.moment = 1;
+    memset(oracle.at_most_once, 0, sizeof(oracle.at_most_once));
 }
 
 size_t oracle_items(void)
@@ -81,7 +87,7 @@ uint64_t oracle_put(unsigned client, unsigned queue, bool delayed)
 {
     uint64_t id = ++oracle.count;
     assert(id < ORACLE_ITEMS);
-    oracle.facts[id] = (struct fact){.client = client, .queue = queue, .delayed = delayed, .gone = oracle.queues[queue].lossy};
+    oracle.facts[id] = (struct fact){.client = client, .queue = queue, .delayed = delayed};
     world_trace("item %llu is for queue %s", (unsigned long long)id, oracle.queues[queue].name);
     return id;
 }
@@ -194,6 +200,40 @@ void oracle_queue_emptied(unsigned queue)
     }
 }
 
+void oracle_at_most_once(unsigned queue)
+{
+    oracle.at_most_once[queue] = true;
+}
+
+uint64_t oracle_initial(unsigned queue, uint64_t queue_id, uint64_t seq)
+{
+    if (queue == ORACLE_QUEUES) {
+        world_fail("a queue that is none of ours has items of its own");
+    }
+    uint64_t id = oracle_put(INITIAL_CLIENT, queue, false);
+    struct fact *fact = &oracle.facts[id];
+    fact->fate = FATE_STORED;
+    fact->arrived = true;
+    fact->queue_id = queue_id;
+    fact->seq = seq;
+    return id;
+}
+
+void oracle_left(const struct disk_place *place, const struct queue_record *record)
+{
+    struct fact *fact = fact_of(place->id, "disk");
+    if (fact->done_asked || fact->gone) {
+        return;
+    }
+    bool expired = record->ttl_ms > 0 && host_broker_ms() >= place->accepted_ms + record->ttl_ms;
+    bool dropped = record->max_deliveries > 0 && record->dead_letter_len == 0 && fact->delivery > 0;
+    bool with_queue = record->deleted || record->state == QUEUE_SHUT_DOWN_AT_ONCE;
+    if (!expired && !dropped && !with_queue && !oracle.at_most_once[fact->queue]) {
+        world_fail("item %llu goes from the disk, and nobody has asked for that", ITEM(fact));
+    }
+    fact->gone = true;
+}
+
 uint64_t oracle_moment(void)
 {
     return oracle.moment;
@@ -224,7 +264,7 @@ void oracle_done_confirmed(uint64_t queue_id, uint64_t seq, bool exact)
     if (disk_is_live(place)) {
         world_fail("item %llu: the answer to its task_done leaves before that is durable", (unsigned long long)place->id);
     }
-    if (place->id == 0 || disk_place_of(place->id) != place) { // an initial one, or it has moved on to another queue
+    if (disk_place_of(place->id) != place) { // it has moved on to another queue
         return;
     }
     struct fact *fact = fact_of(place->id, "done");
@@ -242,8 +282,9 @@ static void check_token(const struct fact *fact, const struct oracle_grant *gran
     if (before && fact->epoch == grant->epoch && fact->delivery == grant->delivery && !same_get) {
         world_fail("item %llu: two leases with one token", ITEM(fact));
     }
-    // An item put with a delay is not looked at: with a wall clock set back, its time may come twice.
-    if (before && fact->epoch != grant->epoch && !same_get && !fact->delayed && grant->delivery == 1 && !grant->redelivered) {
+    // Of an item put with a delay the time may come twice, with a wall clock set back: then nobody can tell.
+    bool told = !fact->delayed || host_broker_born_ms() >= fact->broker_ms;
+    if (before && fact->epoch != grant->epoch && !same_get && told && grant->delivery == 1 && !grant->redelivered) {
         world_fail("item %llu was handed out before the crash and is not marked redelivered", ITEM(fact));
     }
 }
@@ -254,12 +295,13 @@ void oracle_granted(const struct oracle_grant *grant)
     world_trace("  item %llu, queue %llu seq %llu, epoch %llu delivery %u%s", (unsigned long long)grant->id,
                 (unsigned long long)grant->queue_id, (unsigned long long)grant->seq, (unsigned long long)grant->epoch,
                 grant->delivery, grant->redelivered ? ", redelivered" : "");
-    struct fact *fact = grant->id == 0 ? NULL : fact_of(grant->id, "a get's answer");
     if (place == NULL || place->id != grant->id) {
         world_fail("item %llu leaves before its own put is durable, or as another one", (unsigned long long)grant->id);
     }
-    if (fact == NULL) {
-        return;
+    struct fact *fact = fact_of(grant->id, "a get's answer");
+    if (place->dead != grant->has_headers) {
+        world_fail("item %llu %s", ITEM(fact),
+                   place->dead ? "is a dead letter that does not say so" : "has headers that nobody put");
     }
     if (fact->done_left && disk_place_of(grant->id) == place) {
         world_fail("item %llu is done, and handed out again", ITEM(fact));
@@ -278,6 +320,7 @@ void oracle_granted(const struct oracle_grant *grant)
     fact->session = grant->session;
     fact->get_id = grant->get_id;
     fact->delivery = grant->delivery;
+    fact->broker_ms = host_broker_ms();
     if (grant->at_most_once) {
         fact->done_left = fact->done_asked = true;
     }
@@ -293,11 +336,11 @@ void oracle_turn_ended(void)
 static void check_order(void)
 {
     for (unsigned queue = 0; queue < oracle.queues_count; queue++) {
-        uint64_t last_seq[64] = {0};
-        uint64_t last_queue_id[64] = {0};
+        uint64_t last_seq[CLIENTS] = {0};
+        uint64_t last_queue_id[CLIENTS] = {0};
         for (size_t id = 1; id <= oracle.count; id++) {
             const struct fact *fact = &oracle.facts[id];
-            assert(fact->client < 64);
+            assert(fact->client < CLIENTS);
             if (fact->queue != queue || fact->fate != FATE_STORED || fact->seq == 0) {
                 continue;
             }

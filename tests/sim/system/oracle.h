@@ -12,7 +12,7 @@ enum { ORACLE_QUEUES = 8, ORACLE_ITEMS = 16384 };
 struct oracle_queue {
     char name[16];
     bool unbounded_moves; // dead letters come in whatever its bounds
-    bool lossy;           // items may vanish by themselves: ttl, failures without a dead-letter queue
+    bool lossy;           // items may vanish by themselves: ttl, failures without a dead-letter queue, at most once
     bool bound_changes;   // its bound may have been lowered below what it holds
 };
 
@@ -34,15 +34,25 @@ void oracle_drained(uint64_t id, unsigned queue, uint64_t seq);
 // What goes into the broker and comes out.
 void oracle_put_arrived(uint64_t id, bool has_room); // the disk is not full, or only since a moment
 void oracle_put_confirmed(uint64_t id);
-void oracle_put_hopeless(uint64_t id);            // a request that arrived with room is answered, and not with OK for this item
-bool oracle_put_may_be_accepted(uint64_t id);     // it has been, or a request that arrived with room may still do so
-void oracle_queue_emptied(unsigned queue); // purged, deleted, shut down at once
+void oracle_put_hopeless(uint64_t id);        // a request that arrived with room is answered, and not with OK for this item
+bool oracle_put_may_be_accepted(uint64_t id); // it has been, or a request that arrived with room may still do so
+void oracle_queue_emptied(unsigned queue);    // purged, deleted, shut down at once
+void oracle_at_most_once(unsigned queue);     // a get asks for it so
 void oracle_done_confirmed(uint64_t queue_id, uint64_t seq, bool exact);
+// What is written. Somebody must have asked for it, or a rule of the queue.
+struct disk_place;
+struct queue_record;
+uint64_t oracle_initial(unsigned queue, uint64_t queue_id, uint64_t seq); // the number of an item that a declare has put
+void oracle_left(const struct disk_place *place, const struct queue_record *record);
+
 uint64_t oracle_moment(void); // of what has been confirmed
 void oracle_joined(unsigned queue, uint64_t asked_at);
 
 struct oracle_grant {
     uint64_t id, queue_id, seq, epoch, session, get_id;
+    uint64_t session_no;
+    uint64_t lease_ends_us; // at the earliest
+    bool has_headers;
     uint32_t delivery;
     bool redelivered, at_most_once;
     uint64_t *last_fresh_seq; // of the connection, in this queue

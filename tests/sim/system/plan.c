@@ -9,7 +9,7 @@ struct plan plan;
 
 static void draw_queue(unsigned index)
 {
-    static const char *const names[PLAN_QUEUES] = {"plain", "bounded", "failing", "dead", "mixed"};
+    static const char *const names[PLAN_QUEUES] = {"plain", "bounded", "failing", "dead", "mixed", "passing", "tokens"};
     struct plan_queue *queue = &plan.queues[index];
     struct nq_queue_options *options = &queue->options;
     memset(queue, 0, sizeof(*queue));
@@ -37,6 +37,11 @@ static void draw_queue(unsigned index)
         options->given |= NQ_GIVEN_MAX_DELIVERIES;
         options->max_deliveries = 2;
     }
+    if (index == PLAN_TEMPORARY) {
+        options->given |= NQ_GIVEN_TEMPORARY;
+        options->temporary = true;
+    }
+    queue->initial = index == PLAN_INITIAL ? world_between(1, 6) : 0;
     queue->known.lossy = index == 4;
     if (world_chance(300)) {
         options->given |= NQ_GIVEN_LEASE | NQ_GIVEN_HOLD_MAX;

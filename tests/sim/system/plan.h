@@ -5,13 +5,15 @@
 #include "netqueue.h"
 #include "oracle.h"
 
-enum { PLAN_QUEUES = 5, PLAN_WORKERS = 8 };
+enum { PLAN_QUEUES = 7, PLAN_WORKERS = 8 };
 
 struct plan_queue {
     struct oracle_queue known;
     struct nq_queue_options options;
     char dead_letter[16];
+    uint64_t initial; // items that it is born with
 };
+enum { PLAN_TEMPORARY = 5, PLAN_INITIAL = 6 };
 
 struct plan {
     struct plan_queue queues[PLAN_QUEUES];

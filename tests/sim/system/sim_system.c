@@ -6,10 +6,12 @@
 
 #include "broker.h"
 #include "drain.h"
+#include "leases.h"
 #include "library_os.h"
 #include "net_client.h"
 #include "oracle.h"
 #include "plan.h"
+#include "queues.h"
 #include "seeds.h"
 #include "state.h"
 #include "tap.h"
@@ -32,7 +34,7 @@ static void any_fault(void)
     if (which < 5) {
         host_fail_disk();
     } else if (which < 10) {
-        host_fill_disk(world_spread(3000) * 1000);
+        host_fill_disk((world_chance(500) ? world_spread(3000) : world_between(300, 5000)) * 1000);
     } else if (which < 45) {
         net_cut_any();
     } else if (which < 55) {
@@ -108,6 +110,8 @@ static void begin(uint64_t seed, const struct seeds_options *options)
     world_begin(seed, options->trace);
     plan_draw(options->steps);
     oracle_begin(plan.known, PLAN_QUEUES);
+    leases_begin();
+    queues_begin(plan.session_timeout_ms);
     tap_begin();
     net_begin(&plan.net);
     host_begin(&plan.host);

@@ -7,9 +7,11 @@
 
 #include "dispatch.h"
 #include "engine.h"
+#include "host.h"
 #include "list.h"
 #include "oracle.h"
 #include "queue.h"
+#include "queues.h"
 #include "world.h"
 
 enum { FIGURES = 7 };
@@ -169,10 +171,10 @@ _Noreturn static void differ(const char *what, const struct line *line)
     for (size_t i = 0; i < FIGURES; i++) {
         len += (size_t)snprintf(text + len, sizeof(text) - len, " %llu", (unsigned long long)line->figures[i]);
     }
-    world_fail("the restart %s: %s%s", what, kinds[line->kind], text);
+    world_fail("%s: %s%s", what, kinds[line->kind], text);
 }
 
-static void check_equal(struct state *stored, struct state *found)
+static void check_equal(struct state *stored, struct state *found, const char *lost, const char *made_up)
 {
     if (stored->count > 0) {
         qsort(stored->lines, stored->count, sizeof(struct line), compare_lines);
@@ -185,10 +187,10 @@ static void check_equal(struct state *stored, struct state *found)
     while (i < stored->count || j < found->count) {
         int order = i == stored->count ? 1 : j == found->count ? -1 : compare_lines(&stored->lines[i], &found->lines[j]);
         if (order < 0) {
-            differ("has lost", &stored->lines[i]);
+            differ(lost, &stored->lines[i]);
         }
         if (order > 0) {
-            differ("has made up", &found->lines[j]);
+            differ(made_up, &found->lines[j]);
         }
         i++;
         j++;
@@ -203,12 +205,38 @@ struct dispatch *__wrap_dispatch_create(struct engine *engine, const struct disp
 {
     current.engine = engine;
     current.dispatch = __real_dispatch_create(engine, config);
+    queues_broker_started();
     if (current.durable != NULL) {
         struct state *found = state_take();
-        check_equal(current.durable, found);
+        check_equal(current.durable, found, "the restart has lost", "the restart has made up");
         state_destroy(&found);
     }
     return current.dispatch;
+}
+
+void state_check_stopped(void)
+{
+    if (current.durable != NULL) {
+        struct state *stopped = state_take();
+        check_equal(current.durable, stopped, "a graceful stop has stored what is not so any more",
+                    "a graceful stop has not stored");
+        state_destroy(&stopped);
+    }
+}
+
+uint64_t state_epoch(void)
+{
+    return engine_epoch(current.engine);
+}
+
+uint64_t state_session_no(const void *session_id)
+{
+    return engine_session_find(current.engine, session_id);
+}
+
+bool state_session_lives(uint64_t session_no)
+{
+    return host_is_on() && engine_session_id(current.engine, session_no) != NULL;
 }
 
 void state_begin(void)
@@ -239,6 +267,9 @@ static void check_queue(const struct queue *queue)
     }
     if (waiting.joins > 0 && queue_unfinished(queue) == 0) {
         world_fail("queue %.*s: all is done while %u joins wait", len, name, waiting.joins);
+    }
+    if (queue->record.temporary && queue->attachments.count == 0 && queues_is_left(queue->record.queue_id)) {
+        world_fail("queue %.*s is temporary, nobody uses it any more, and it stays", len, name);
     }
     // A run that wants all its items in or none may wait for more room than there is; when there is all of it, none may wait.
     if (waiting.puts > 0 && queue->record.max_bytes == 0 && (room == 0 || queue_ready(queue) + queue->put_delayed == 0)) {

@@ -2,6 +2,7 @@
 // graceful stop; after a crash equal to the state of the last group on the disk, so but for leases younger than that.
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 struct state;
 
@@ -11,6 +12,13 @@ void state_end(void);
 struct state *state_take(void); // of the engine that runs
 void state_destroy(struct state **self_p);
 void state_is_durable(struct state **self_p); // takes it: this is what a restart begins with
+
+void state_check_stopped(void); // after a graceful stop: all of the engine is durable
+
+// Of the engine that runs.
+uint64_t state_epoch(void);
+uint64_t state_session_no(const void *session_id); // 0: none
+bool state_session_lives(uint64_t session_no);
 
 // No waiter waits for what is there, and no queue holds more than it may.
 void state_check_turn(void);

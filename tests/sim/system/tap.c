@@ -7,13 +7,16 @@
 #include "body.h"
 #include "disk.h"
 #include "host.h"
+#include "leases.h"
 #include "net.h"
 #include "oracle.h"
+#include "queues.h"
+#include "state.h"
 #include "table.h"
 #include "wire.h"
 #include "world.h"
 
-enum { SESSIONS_MAX = 1024, LINK_SESSION = 1 << 20, NOTICE_US = 1000 * 1000 };
+enum { SESSIONS_MAX = 1024, LINK_SESSION = 1 << 20, NOTICE_US = 300 * 1000, NQ_ITEMS_SEEN_MAX = 64, MARGIN_US = 5000 };
 
 // A request that has come in, perhaps several times.
 struct asked {
@@ -26,9 +29,13 @@ struct asked {
     bool came_to_full_disk;  // and the broker had had the time to notice
     uint32_t came_with_room; // how often, not answered yet
     uint64_t came_us;        // first
-    uint64_t queue_id;      // of tokens
-    uint64_t *numbers;      // items of a put, seqs of tokens
+    uint64_t queue_id;       // of tokens
+    uint64_t *numbers;       // items of a put, seqs of tokens
     size_t count;
+    uint64_t epoch;        // of tokens
+    uint64_t temporary_id; // of a put or get: its queue, when that was known to be temporary
+    uint32_t *deliveries;
+    struct leases_answer *answer; // to a get
 };
 
 // Where the fresh items of one queue have come to on one link.
@@ -68,6 +75,16 @@ static uint64_t session_key(const struct link *link)
     return link->session != 0 ? link->session : LINK_SESSION + link->number;
 }
 
+static uint64_t session_no_of(const struct link *link)
+{
+    return link->session == 0 ? 0 : state_session_no(tap.sessions[link->session - 1]);
+}
+
+static unsigned queue_of(const struct nq_bytes *name)
+{
+    return oracle_queue_index((const char *)name->data, name->len);
+}
+
 static void keep_numbers(struct asked *asked, const uint64_t *numbers, size_t count)
 {
     asked->numbers = malloc((count + 1) * sizeof(*numbers));
@@ -96,31 +113,77 @@ static void take_put(struct asked *asked, const struct wire_put *put)
     }
 }
 
+static void take_use(struct asked *asked, const struct nq_bytes *name)
+{
+    const struct queue_record *record = disk_queue_named((const char *)name->data, name->len);
+    asked->temporary_id = record != NULL && record->temporary ? record->queue_id : 0;
+    queues_used_by_name(queue_of(name));
+}
+
+static void take_get(struct asked *asked, const struct wire_get *get)
+{
+    asked->at_most_once = get->at_most_once;
+    take_use(asked, &get->queue);
+    if (get->at_most_once) {
+        oracle_at_most_once(queue_of(&get->queue));
+    }
+}
+
+static struct leases_token token_at(const struct asked *asked, size_t i)
+{
+    return (struct leases_token){
+        .queue_id = asked->queue_id, .seq = asked->numbers[i], .epoch = asked->epoch, .delivery = asked->deliveries[i]};
+}
+
+static void take_tokens(struct asked *asked, const struct wire_tokens *tokens)
+{
+    if (asked->came == 0) {
+        asked->queue_id = tokens->queue_id;
+        asked->epoch = tokens->epoch;
+        keep_numbers(asked, tokens->seqs, tokens->count);
+        asked->deliveries = malloc((tokens->count + 1) * sizeof(*asked->deliveries));
+        assert(asked->deliveries != NULL);
+        for (size_t i = 0; i < tokens->count; i++) {
+            asked->deliveries[i] = tokens->deliveries == NULL ? 1 : tokens->deliveries[i];
+        }
+    }
+    for (size_t i = 0; i < asked->count; i++) {
+        const struct leases_token token = token_at(asked, i);
+        leases_named(&token);
+    }
+}
+
 static void take_detail(struct asked *asked, const struct wire_request *request)
 {
     const struct wire_on_queue *on_queue = &request->as.on_queue;
     switch (request->op) {
     case WIRE_PUT:
+        take_use(asked, &request->as.put.queue);
         take_put(asked, &request->as.put);
         break;
     case WIRE_GET:
-        asked->at_most_once = request->as.get.at_most_once;
+        take_get(asked, &request->as.get);
+        break;
+    case WIRE_DECLARE:
+        queues_declared(queue_of(&request->as.declare.queue), request->as.declare.initial);
         break;
     case WIRE_TASK_DONE:
-        if (asked->came == 0) {
-            asked->queue_id = request->as.tokens.queue_id;
-            keep_numbers(asked, request->as.tokens.seqs, request->as.tokens.count);
-        }
+    case WIRE_EXTEND:
+    case WIRE_REQUEUE:
+        take_tokens(asked, &request->as.tokens);
         break;
     case WIRE_JOIN:
-        asked->queue = oracle_queue_index((const char *)on_queue->queue.data, on_queue->queue.len);
+        asked->queue = queue_of(&on_queue->queue);
         asked->asked_at = asked->came == 0 ? oracle_moment() : asked->asked_at;
         break;
     case WIRE_SHUTDOWN:
     case WIRE_PURGE:
     case WIRE_DELETE:
+        if (request->op == WIRE_DELETE) {
+            queues_delete_asked(queue_of(&on_queue->queue));
+        }
         if (request->op != WIRE_SHUTDOWN || on_queue->immediate) {
-            oracle_queue_emptied(oracle_queue_index((const char *)on_queue->queue.data, on_queue->queue.len));
+            oracle_queue_emptied(queue_of(&on_queue->queue));
         }
         break;
     default:
@@ -132,6 +195,7 @@ static void take_detail(struct asked *asked, const struct wire_request *request)
 static void take_hello(struct link *link, const struct wire_hello *hello)
 {
     link->session = session_of(hello->session_id.data);
+    leases_hello(link->session);
     for (size_t i = 0; i < hello->waiting_gets_count; i++) {
         struct asked *asked = table_find(&tap.requests, session_key(link), hello->waiting_gets[i]);
         if (asked != NULL) {
@@ -182,7 +246,7 @@ void tap_request(struct link *link, const void *data, size_t len)
 
 // --------------------------------------------------------------------------------------------------------------------- replies
 
-static void check_put(struct asked *asked, const struct wire_reply *reply)
+static void check_put(const struct link *link, struct asked *asked, const struct wire_reply *reply)
 {
     const struct wire_put_reply *put = &reply->as.put;
     if (reply->status == NQ_NO_SPACE && !host_disk_was_full()) {
@@ -197,6 +261,9 @@ static void check_put(struct asked *asked, const struct wire_reply *reply)
             world_fail("a put that came to a full disk is accepted: item %llu", (unsigned long long)asked->numbers[i]);
         }
         oracle_put_confirmed(asked->numbers[i]);
+        if (disk_place_of(asked->numbers[i])->queue_id == asked->temporary_id) {
+            queues_user(asked->temporary_id, session_no_of(link));
+        }
     }
     for (size_t i = put->accepted; i < asked->count && asked->came_with_room > 0; i++) {
         oracle_put_hopeless(asked->numbers[i]);
@@ -217,23 +284,43 @@ static uint64_t *progress_of(const struct link *link, uint64_t queue_id)
     return &progress->last_seq;
 }
 
-static void check_get(const struct link *link, const struct asked *asked, uint64_t get_id, const struct wire_get_reply *get)
+// Empty ones are initial ones, which are known by where they are.
+static uint64_t item_id(const struct wire_get_reply *get, size_t i)
 {
+    uint64_t id = body_id(get->bodies[i].data, get->bodies[i].len);
+    const struct disk_place *place = id != 0 ? NULL : disk_place_at(get->queue_id, get->seqs[i]);
+    return place == NULL ? id : place->id;
+}
+
+static void check_get(const struct link *link, struct asked *asked, uint64_t get_id, const struct wire_get_reply *get)
+{
+    struct oracle_grant grants[NQ_ITEMS_SEEN_MAX];
+    uint64_t lease_ms = get->lease_ms < get->hold_max_ms ? get->lease_ms : get->hold_max_ms;
+    uint64_t session_no = session_no_of(link);
+    assert(get->count <= NQ_ITEMS_SEEN_MAX);
     if (get->count == 0) {
         world_fail("an answer to a get without items");
     }
     for (size_t i = 0; i < get->count; i++) {
-        const struct oracle_grant grant = {.id = body_id(get->bodies[i].data, get->bodies[i].len),
-                                           .queue_id = get->queue_id,
-                                           .seq = get->seqs[i],
-                                           .epoch = get->epoch,
-                                           .session = session_key(link),
-                                           .get_id = get_id,
-                                           .delivery = get->deliveries == NULL ? 1 : get->deliveries[i],
-                                           .redelivered = get->redelivered != NULL && get->redelivered[i],
-                                           .at_most_once = asked->at_most_once,
-                                           .last_fresh_seq = progress_of(link, get->queue_id)};
-        oracle_granted(&grant);
+        grants[i] = (struct oracle_grant){.id = item_id(get, i),
+                                          .queue_id = get->queue_id,
+                                          .seq = get->seqs[i],
+                                          .epoch = get->epoch,
+                                          .session = session_key(link),
+                                          .session_no = session_no,
+                                          .get_id = get_id,
+                                          .lease_ends_us = asked->came_us + lease_ms * 1000 - MARGIN_US,
+                                          .delivery = get->deliveries == NULL ? 1 : get->deliveries[i],
+                                          .redelivered = get->redelivered != NULL && get->redelivered[i],
+                                          .has_headers = get->headers != NULL && get->headers[i].len > 0,
+                                          .at_most_once = asked->at_most_once,
+                                          .last_fresh_seq = progress_of(link, get->queue_id)};
+        oracle_granted(&grants[i]);
+    }
+    const struct leases_reply reply = {.grants = grants, .count = get->count};
+    leases_granted(&asked->answer, &reply);
+    if (get->queue_id == asked->temporary_id) {
+        queues_user(get->queue_id, session_no);
     }
 }
 
@@ -244,6 +331,8 @@ static void check_done(const struct asked *asked, const struct wire_reply *reply
     bool exact = reply->result != WIRE_TASK_DONE || tokens->gone == 0;
     for (size_t i = 0; i < asked->count; i++) {
         enum nq_status status = has_list ? (enum nq_status)tokens->statuses[i] : reply->status;
+        const struct leases_token token = token_at(asked, i);
+        leases_done(&token, asked->came_us, exact && status == NQ_OK, status);
         if (status == NQ_OK) {
             oracle_done_confirmed(asked->queue_id, asked->numbers[i], exact);
         }
@@ -282,7 +371,7 @@ static void check_redrive(const struct asked *asked, const struct wire_reply *re
 static void check_reply(const struct link *link, struct asked *asked, const struct wire_reply *reply)
 {
     if (asked->op == WIRE_PUT && reply->result == WIRE_PUT) {
-        check_put(asked, reply);
+        check_put(link, asked, reply);
     } else if (asked->op == WIRE_GET && reply->status == NQ_OK && reply->result == WIRE_GET) {
         check_get(link, asked, reply->id, &reply->as.get);
     } else if (asked->op == WIRE_TASK_DONE) {
@@ -347,6 +436,8 @@ void tap_end(void)
         struct asked *asked = tap.all;
         tap.all = asked->next;
         free(asked->numbers);
+        free(asked->deliveries);
+        free(asked->answer);
         free(asked);
     }
     while (tap.all_progress != NULL) {

@@ -5,7 +5,8 @@
 
 static void step_declare(struct worker *self, unsigned queue)
 {
-    (void)nq_declare(self->client, plan_queue(queue), &plan.queues[queue].options, world_chance(100) ? 3 : 0, NULL);
+    (void)nq_declare(self->client, plan_queue(queue), &plan.queues[queue].options,
+                     world_chance(100) ? 3 : plan.queues[queue].initial, NULL);
 }
 
 static void step_list(struct worker *self)
@@ -34,7 +35,7 @@ static void setup_main(void *argument)
     struct nq_client *client = NULL;
     (void)nq_client_create(NULL, &client, NULL);
     for (unsigned queue = 0; queue < PLAN_QUEUES; queue++) {
-        while (nq_declare(client, plan_queue(queue), &plan.queues[queue].options, 0, NULL) != NQ_OK) {
+        while (nq_declare(client, plan_queue(queue), &plan.queues[queue].options, plan.queues[queue].initial, NULL) != NQ_OK) {
         }
     }
     nq_client_destroy(&client);
@@ -43,6 +44,12 @@ static void setup_main(void *argument)
 struct runner *worker_setup(void)
 {
     return runner_start("setup", setup_main, NULL);
+}
+
+// Born again by use, others would have other options.
+static bool may_be_deleted(unsigned queue)
+{
+    return plan.queues[queue].options.given == 0 || queue == PLAN_TEMPORARY || queue == PLAN_INITIAL;
 }
 
 void live_admin(struct worker *self)
@@ -55,7 +62,7 @@ void live_admin(struct worker *self)
             step_declare(self, queue);
         } else if (which < 36) {
             (void)nq_purge(self->client, plan_queue(queue), NULL);
-        } else if (which < 39 && plan.queues[queue].options.given == 0) { // born again by use, it would have other options
+        } else if (which < 39 && may_be_deleted(queue)) {
             (void)nq_delete(self->client, plan_queue(queue), NULL);
         } else if (which < 41) {
             (void)nq_shutdown(self->client, plan_queue(queue), world_chance(300), NULL);

@@ -1,5 +1,6 @@
 // Calls that return when the thing is definite: put, get, task_done, requeue, extend, join.
 #include "body.h"
+#include "leases.h"
 #include "oracle.h"
 #include "plan.h"
 #include "worker.h"
@@ -10,7 +11,7 @@ enum { MANY = 6 };
 static void step_put(struct worker *self)
 {
     unsigned queue = worker_any_queue();
-    bool delayed = world_chance(100);
+    bool delayed = world_chance(300);
     uint8_t bytes[BODY_BYTES_MAX];
     uint64_t id = oracle_put(self->number, queue, delayed);
     struct nq_body body = worker_body(id, bytes);
@@ -24,14 +25,16 @@ static void step_put_many(struct worker *self)
 {
     unsigned queue = worker_any_queue();
     size_t count = world_between(2, MANY);
+    bool delayed = world_chance(200);
     uint64_t ids[MANY];
     uint8_t bytes[MANY][BODY_BYTES_MAX];
     struct nq_body bodies[MANY];
     for (size_t i = 0; i < count; i++) {
-        ids[i] = oracle_put(self->number, queue, false);
+        ids[i] = oracle_put(self->number, queue, delayed);
         bodies[i] = worker_body(ids[i], bytes[i]);
     }
-    const struct nq_put_options options = {.wait_ms = worker_wait_ms(self), .atomic = world_chance(300)};
+    const struct nq_put_options options = {
+        .wait_ms = worker_wait_ms(self), .atomic = world_chance(300), .delay_ms = delayed ? world_spread(1000) : 0};
     size_t accepted = 0;
     enum nq_status status = nq_put_many(self->client, plan_queue(queue), bodies, count, &options, &accepted);
     if ((status == NQ_OK) != (accepted == count)) {
@@ -154,13 +157,21 @@ static void step_requeue(struct worker *self)
 static void step_extend(struct worker *self)
 {
     if (self->held_count > 0) {
-        (void)nq_extend(self->client, self->held[world_random(self->held_count)], world_chance(500) ? 0 : world_between(50, 2000));
+        struct nq_item *item = self->held[world_random(self->held_count)];
+        leases_let_go(worker_item_id(item)); // it may be shorter from now on
+        (void)nq_extend(self->client, item, world_chance(500) ? 0 : world_between(50, 2000));
     }
 }
 
 static void step_join(struct worker *self)
 {
     (void)nq_join(self->client, plan_queue(worker_any_queue()), worker_wait_ms(self));
+}
+
+static void step_declare(struct worker *self)
+{
+    unsigned queue = world_chance(700) ? PLAN_TEMPORARY : PLAN_INITIAL;
+    (void)nq_declare(self->client, plan_queue(queue), &plan.queues[queue].options, plan.queues[queue].initial, NULL);
 }
 
 static void step_look(struct worker *self)
@@ -178,14 +189,14 @@ static void step_pause(struct worker *self)
 static const struct {
     unsigned weight;
     void (*step)(struct worker *self);
-} steps[] = {{30, step_put},    {15, step_put_many}, {25, step_get}, {20, step_done}, {6, step_done_many},
-             {8, step_requeue}, {3, step_extend},    {4, step_join}, {5, step_look},  {8, step_pause}};
+} steps[] = {{30, step_put},   {15, step_put_many}, {25, step_get}, {20, step_done},   {6, step_done_many}, {8, step_requeue},
+             {3, step_extend}, {4, step_join},      {5, step_look}, {3, step_declare}, {8, step_pause}};
 
 void live_caller(struct worker *self)
 {
     worker_open(self);
     while (worker_step(self)) {
-        uint64_t at = world_random(124);
+        uint64_t at = world_random(127);
         size_t index = 0;
         for (; at >= steps[index].weight; index++) {
             at -= steps[index].weight;

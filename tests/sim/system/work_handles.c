@@ -145,6 +145,7 @@ void live_consumer(struct worker *self)
     for (size_t i = 0; status == NQ_OK && nq_consumer_lost(consumer) == 0 && i < finished.count; i++) {
         oracle_done_told(finished.ids[i], NQ_OK);
     }
+    worker_lets_go(self);
     (void)nq_consumer_close(&consumer, world_spread(500));
     worker_close(self);
 }

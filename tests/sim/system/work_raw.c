@@ -6,6 +6,7 @@
 
 #include "body.h"
 #include "connection.h"
+#include "disk.h"
 #include "oracle.h"
 #include "plan.h"
 #include "wire.h"
@@ -32,7 +33,7 @@ struct asked {
 };
 
 struct token {
-    uint64_t queue_id, epoch, seq, id;
+    uint64_t queue_id, epoch, seq, id, get_id;
     uint32_t delivery;
 };
 
@@ -44,7 +45,7 @@ struct raw {
     uint8_t session_id[NQ_SESSION_ID_BYTES], resume_token[NQ_RESUME_TOKEN_BYTES];
     size_t resume_token_len;
     uint64_t last_id, hello_id, stream, next_number;
-    uint64_t heard_ms;
+    uint64_t heard_ms, quiet_until_ms;
     bool greeted, is_up, lost; // lost: the session is gone, and with it what was asked in it
     struct run runs[REQUESTS_MAX];
     size_t runs_count;
@@ -70,8 +71,22 @@ static void send(struct raw *self, struct wire_request *requests, size_t count)
 
 // ----------------------------------------------------------------------------------------------------------------- connection
 
+// Most name what they hold; some forget it; some do not name it and work on, with leases that are over.
+static size_t held_gets(struct raw *self, uint64_t *gets)
+{
+    bool names = world_chance(400);
+    for (size_t i = 0; names && i < self->tokens_count; i++) {
+        gets[i] = self->tokens[i].get_id;
+    }
+    if (!names && world_chance(400)) {
+        self->tokens_count = 0;
+    }
+    return names ? self->tokens_count : 0;
+}
+
 static void greet(struct raw *self)
 {
+    uint64_t held[TOKENS_MAX];
     struct wire_request requests[2 * FRAME_MAX + 1];
     uint64_t waiting[REQUESTS_MAX];
     size_t count = 1;
@@ -86,12 +101,14 @@ static void greet(struct raw *self)
     }
     self->hello_id = ++self->last_id;
     self->heard_ms = world_now_ms();
-    self->tokens_count = 0; // what it held it no longer names
+    size_t held_count = held_gets(self, held);
     requests[0] = (struct wire_request){.id = self->hello_id, .op = WIRE_HELLO};
     requests[0].as.hello = (struct wire_hello){.session_id = {NQ_SESSION_ID_BYTES, self->session_id},
                                                .resume_token = {self->resume_token_len, self->resume_token},
                                                .waiting_gets = waiting,
-                                               .waiting_gets_count = waiting_count};
+                                               .waiting_gets_count = waiting_count,
+                                               .held_gets = held,
+                                               .held_gets_count = held_count};
     send(self, requests, count);
     self->greeted = true;
 }
@@ -130,18 +147,19 @@ static void take_put_reply(struct raw *self, struct asked *asked, const struct w
     run->accepted = accepted > run->accepted ? accepted : run->accepted;
     uint64_t next = run->first_number + run->accepted;
     self->next_number = next > self->next_number ? next : self->next_number;
+    if (accepted > 0 && accepted < run->count && world_chance(400)) { // later there may be room in the queue, and none on the disk
+        self->quiet_until_ms = world_now_ms() + world_between(1, 2000);
+    }
 }
 
-static void take_get_reply(struct raw *self, const struct wire_get_reply *get)
+static void take_get_reply(struct raw *self, uint64_t get_id, const struct wire_get_reply *get)
 {
     for (size_t i = 0; i < get->count && self->tokens_count < TOKENS_MAX; i++) {
-        uint64_t id = body_id(get->bodies[i].data, get->bodies[i].len);
+        uint64_t id = disk_place_at(get->queue_id, get->seqs[i])->id;
         uint32_t delivery = get->deliveries == NULL ? 1 : get->deliveries[i];
-        self->tokens[self->tokens_count++] =
-            (struct token){.queue_id = get->queue_id, .epoch = get->epoch, .seq = get->seqs[i], .id = id, .delivery = delivery};
-        if (id != 0) {
-            oracle_got(id, self->queue, get->seqs[i]);
-        }
+        self->tokens[self->tokens_count++] = (struct token){
+            .queue_id = get->queue_id, .epoch = get->epoch, .seq = get->seqs[i], .id = id, .get_id = get_id, .delivery = delivery};
+        oracle_got(id, self->queue, get->seqs[i]);
     }
 }
 
@@ -163,7 +181,7 @@ static void take_reply(struct raw *self, const struct wire_reply *reply)
     if (asked->wire.op == WIRE_PUT) {
         take_put_reply(self, asked, reply);
     } else if (reply->result == WIRE_GET && reply->status == NQ_OK) {
-        take_get_reply(self, &reply->as.get);
+        take_get_reply(self, reply->id, &reply->as.get);
     }
 }
 
@@ -218,8 +236,9 @@ static bool has_open(const struct raw *self, enum wire_op op)
 static void ask_puts(struct raw *self)
 {
     struct run *run = self->runs_count == 0 ? NULL : &self->runs[self->runs_count - 1];
-    bool again = run != NULL && run->accepted < run->count && world_chance(300); // also what was refused, with what was not
+    bool again = run != NULL && run->accepted < run->count && world_chance(500); // also what was refused, with what was not
     if (!has_open(self, WIRE_PUT) && again) {
+        world_trace("sends a run again of which %zu of %zu items are accepted", run->accepted, run->count);
         ask_put(self, run);
     } else if (!has_open(self, WIRE_PUT)) { // numbers go on behind what is accepted
         run = &self->runs[self->runs_count++];
@@ -240,15 +259,14 @@ static void ask_dones(struct raw *self)
 {
     struct asked *asked = ask(self, WIRE_TASK_DONE);
     size_t count = 0;
-    const struct token first = self->tokens[self->tokens_count - 1];
-    while (count < MANY && self->tokens_count > 0 && self->tokens[self->tokens_count - 1].queue_id == first.queue_id &&
-           self->tokens[self->tokens_count - 1].epoch == first.epoch) {
-        const struct token *token = &self->tokens[--self->tokens_count];
-        asked->seqs[count] = token->seq;
-        asked->deliveries[count++] = token->delivery;
-        if (token->id != 0) {
-            oracle_done_asked(token->id);
-        }
+    size_t at = world_random(self->tokens_count); // also one of long ago
+    const struct token first = self->tokens[at];
+    while (count < MANY && at < self->tokens_count && self->tokens[at].queue_id == first.queue_id &&
+           self->tokens[at].epoch == first.epoch) {
+        asked->seqs[count] = self->tokens[at].seq;
+        asked->deliveries[count++] = self->tokens[at].delivery;
+        oracle_done_asked(self->tokens[at].id);
+        self->tokens[at] = self->tokens[--self->tokens_count];
     }
     asked->wire.as.tokens = (struct wire_tokens){
         .queue_id = first.queue_id, .epoch = first.epoch, .seqs = asked->seqs, .deliveries = asked->deliveries, .count = count};
@@ -305,7 +323,9 @@ static void work(struct raw *self)
         take_events(self);
         receive(self);
         bool room = self->asked_count + FRAME_MAX < REQUESTS_MAX && self->runs_count < REQUESTS_MAX;
-        if (self->is_up && more && connection_is_writable(self->connection) && open_count(self) + FRAME_MAX / 2 <= FRAME_MAX) {
+        bool quiet = world_now_ms() < self->quiet_until_ms;
+        if (self->is_up && more && !quiet && connection_is_writable(self->connection) &&
+            open_count(self) + FRAME_MAX / 2 <= FRAME_MAX) {
             more = room && worker_step(self->worker);
             if (more) {
                 ask_something(self);
@@ -339,7 +359,7 @@ void live_raw(struct worker *self)
     struct raw *raw = calloc(1, sizeof(*raw));
     assert(raw != NULL);
     raw->worker = self;
-    raw->queue = worker_any_queue();
+    raw->queue = world_chance(300) ? 1 : worker_any_queue(); // the bounded one accepts parts of runs
     raw->stream = world_random(UINT64_MAX) | 1;
     raw->next_number = 1;
     raw->arena = nq_arena_create((size_t)16 * 1024, 0);

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "body.h"
+#include "disk.h"
+#include "item.h"
+#include "leases.h"
 #include "net_client.h"
 #include "oracle.h"
 #include "plan.h"
@@ -69,6 +72,7 @@ void worker_close(struct worker *self)
         net_client_vanish(nq_client_fd(self->client));
     }
     self->life++;
+    worker_lets_go(self);
     struct nq_client *client = self->client;
     self->client = NULL;
     nq_client_destroy(&client);
@@ -95,7 +99,7 @@ void worker_pause(uint64_t most_ms)
 
 unsigned worker_any_queue(void)
 {
-    static const unsigned weighted[] = {0, 0, 0, 1, 1, 1, 2, 2, 3, 4};
+    static const unsigned weighted[] = {0, 0, 0, 1, 1, 1, 2, 2, 3, 4, PLAN_TEMPORARY, PLAN_TEMPORARY, PLAN_INITIAL};
     return weighted[world_random(sizeof(weighted) / sizeof(weighted[0]))];
 }
 
@@ -135,21 +139,32 @@ struct nq_body worker_body(uint64_t id, uint8_t *bytes)
     return (struct nq_body){.data = bytes, .len = body_fill(id, bytes)};
 }
 
+// Initial items are empty: they are known by where they are.
 uint64_t worker_item_id(const struct nq_item *item)
 {
-    return body_id(nq_item_body(item), nq_item_len(item));
+    uint64_t id = body_id(nq_item_body(item), nq_item_len(item));
+    const struct disk_place *place = id != 0 ? NULL : disk_place_at(item->answer->queue_id, item->seq);
+    return place == NULL ? id : place->id;
+}
+
+void worker_lets_go(struct worker *self)
+{
+    for (size_t i = 0; i < self->held_count; i++) {
+        leases_let_go(worker_item_id(self->held[i]));
+    }
 }
 
 void worker_take(struct worker *self, struct nq_item *item, unsigned queue)
 {
     uint64_t id = worker_item_id(item);
-    if (id != 0) {
-        oracle_got(id, queue, nq_item_seq(item));
-    }
+    const struct leases_token token = {
+        .queue_id = item->answer->queue_id, .seq = item->seq, .epoch = item->answer->epoch, .delivery = item->delivery};
+    oracle_got(id, queue, nq_item_seq(item));
     if (self->held_count == WORKER_HELD) {
         nq_item_destroy(&item);
         return;
     }
+    leases_taken(id, &token);
     self->held_queue[self->held_count] = queue;
     self->held[self->held_count++] = item;
 }
@@ -162,6 +177,7 @@ struct nq_item *worker_release(struct worker *self, unsigned *queue)
     size_t at = world_random(self->held_count);
     struct nq_item *item = self->held[at];
     *queue = self->held_queue[at];
+    leases_let_go(worker_item_id(item));
     self->held_count--;
     self->held[at] = self->held[self->held_count];
     self->held_queue[at] = self->held_queue[self->held_count];

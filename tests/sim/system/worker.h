@@ -36,6 +36,7 @@ void worker_is_impatient(
     struct worker *self); // interrupted now and then for the rest of its life: it may wait for what never comes
 struct nq_body worker_body(uint64_t id, uint8_t *bytes);
 uint64_t worker_item_id(const struct nq_item *item);
+void worker_lets_go(struct worker *self);                                    // of what it holds: from now on its leases may end
 void worker_take(struct worker *self, struct nq_item *item, unsigned queue); // into its hands
 struct nq_item *worker_release(struct worker *self, unsigned *queue);        // any of what it holds; NULL: nothing
 
