@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "retry.h"
+
 static void renumber(struct tracker *tracker, struct stream *self)
 {
     self->number = 0;
@@ -15,7 +17,7 @@ static void renumber(struct tracker *tracker, struct stream *self)
 
 void stream_open(struct tracker *tracker, struct stream *self, bool stop_on_refusal)
 {
-    *self = (struct stream){.in_order = true, .stop_on_refusal = stop_on_refusal, .backoff_ms = STREAM_BACKOFF_FIRST_MS};
+    *self = (struct stream){.in_order = true, .stop_on_refusal = stop_on_refusal};
     renumber(tracker, self);
     self->next = tracker->streams;
     tracker->streams = self;
@@ -148,8 +150,7 @@ static bool reply_busy(struct tracker *tracker, struct request *request, uint64_
         self->failed = self->failed || self->stop_on_refusal;
         return true;
     }
-    self->retry_at_ms = now_ms + self->backoff_ms;
-    self->backoff_ms = self->backoff_ms * 2 < STREAM_BACKOFF_MAX_MS ? self->backoff_ms * 2 : STREAM_BACKOFF_MAX_MS;
+    self->retry_at_ms = now_ms + retry_pause_ms(&retry_puts, self->busy_times++);
     return hold(tracker, request, NQ_BUSY, status);
 }
 
@@ -192,7 +193,7 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
     *status = reply->status;
     switch (reply->status) {
     case NQ_OK:
-        self->backoff_ms = STREAM_BACKOFF_FIRST_MS;
+        self->busy_times = 0;
         return true;
     case NQ_OUT_OF_SEQUENCE:
         return reply_out_of_sequence(tracker, request, reply, status);

@@ -6,8 +6,6 @@
 
 #include "tracker.h"
 
-#define STREAM_BACKOFF_FIRST_MS 5u
-#define STREAM_BACKOFF_MAX_MS 200u
 #define STREAM_TRIES_MAX 32u
 
 struct stream {
@@ -21,7 +19,7 @@ struct stream {
     bool stop_on_refusal; // a refusal ends all runs behind it (a producer handle)
     bool failed;          // ... has happened
     uint64_t retry_at_ms;
-    uint64_t backoff_ms;
+    uint32_t busy_times; // since a put of it was accepted
 };
 
 void stream_open(struct tracker *tracker, struct stream *self, bool stop_on_refusal);

@@ -2,11 +2,10 @@
 
 #include <stdlib.h>
 
+#include "retry.h"
 #include "stream.h"
 
 #define BUCKETS_FIRST 64u
-#define BUSY_BACKOFF_FIRST_MS 10u
-#define BUSY_BACKOFF_MAX_MS 1000u
 
 bool tracker_init(struct tracker *self, uint64_t (*random)(void))
 {
@@ -277,9 +276,8 @@ static bool hold_busy(struct tracker *self, struct request *request, const struc
     if (self->patience_ms == 0 || now_ms >= until_ms || !may_try_again(request, reply)) {
         return false;
     }
-    uint64_t backoff_ms = request->tries < 7 ? (uint64_t)BUSY_BACKOFF_FIRST_MS << request->tries : BUSY_BACKOFF_MAX_MS;
-    request->tries++;
-    request->retry_at_ms = now_ms + backoff_ms < until_ms ? now_ms + backoff_ms : until_ms;
+    uint64_t next_ms = now_ms + retry_pause_ms(&retry_others, request->tries++);
+    request->retry_at_ms = next_ms < until_ms ? next_ms : until_ms;
     tracker_move(self, request, REQUEST_HELD);
     self->busy++;
     return true;

@@ -1,6 +1,7 @@
 // The tracker and its streams, in virtual time.
 #include <criterion/criterion.h>
 
+#include "retry.h"
 #include "stream.h"
 #include "tracker.h"
 
@@ -240,6 +241,42 @@ Test(stream, a_refusal_renumbers_what_was_behind_it)
     tracker_fini(&t);
 }
 
+Test(retry, pauses_double_up_to_their_limit)
+{
+    static const uint64_t puts[] = {5, 10, 20, 40, 80, 160, 200, 200};
+    static const uint64_t others[] = {10, 20, 40, 80, 160, 320, 640, 1000};
+    for (uint32_t i = 0; i < 8; i++) {
+        cr_expect_eq(retry_pause_ms(&retry_puts, i), puts[i]);
+        cr_expect_eq(retry_pause_ms(&retry_others, i), others[i]);
+    }
+    cr_assert_eq(retry_pause_ms(&retry_others, UINT32_MAX), 1000);
+}
+
+Test(stream, a_broker_that_stays_busy_is_asked_less_and_less_often)
+{
+    struct tracker t;
+    struct end e;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *r = add_put(&t, &s, 1, 100000, &e, 0);
+    uint64_t now_ms = 0;
+    for (uint32_t i = 0; i < 8; i++) {
+        send_all(&t, now_ms);
+        reply_put(&t, r->wire.id, NQ_BUSY, 0, 0, now_ms);
+        tracker_run(&t, now_ms, now_ms, 1000);
+        uint64_t at_ms = tracker_next_deadline_ms(&t, now_ms, 1000);
+        cr_assert_eq(at_ms, now_ms + retry_pause_ms(&retry_puts, i));
+        now_ms = at_ms;
+        tracker_run(&t, now_ms, now_ms, 1000);
+    }
+    send_all(&t, now_ms);
+    reply_put(&t, r->wire.id, NQ_OK, 1, 1, now_ms);
+    cr_assert_eq(s.busy_times, 0, "once a put was accepted it begins anew");
+    stream_close(&t, &s);
+    tracker_fini(&t);
+}
+
 Test(stream, busy_is_tried_again_until_the_deadline)
 {
     struct tracker t;
@@ -253,7 +290,7 @@ Test(stream, busy_is_tried_again_until_the_deadline)
     tracker_run(&t, 10, 10, 1000);
     cr_assert_eq(r->state, REQUEST_HELD);
     uint64_t at_ms = tracker_next_deadline_ms(&t, 10, 1000);
-    cr_assert_eq(at_ms, 10 + STREAM_BACKOFF_FIRST_MS);
+    cr_assert_eq(at_ms, 10 + retry_puts.first_ms);
     tracker_run(&t, at_ms, 10, 1000);
     cr_assert_eq(r->state, REQUEST_UNSENT);
     cr_assert_eq(first_number(r), 2);
