@@ -30,9 +30,19 @@ static bool memory_is_short(const struct memory_room *room)
     return room->limit_bytes > 0 && room->used_bytes + reserve > room->limit_bytes;
 }
 
+static struct memory_room look_at_memory(const struct space *self)
+{
+    struct memory_room room = self->memory == NULL ? (struct memory_room){0} : self->memory();
+    if (memory_is_short(&room)) {
+        memory_give_back();
+        room = self->memory();
+    }
+    return room;
+}
+
 enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes)
 {
-    self->bytes_since += bytes;
+    self->bytes_since += self->state == NQ_OK ? bytes : 0; // else they are refused
     if (now_ms < self->next_look_ms && self->bytes_since < SPACE_LOOK_BYTES) {
         return self->state;
     }
@@ -42,7 +52,7 @@ enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes)
     if (store_space(self->store, &now) != NQ_OK) {
         return self->state; // the commit will tell
     }
-    struct memory_room memory = self->memory == NULL ? (struct memory_room){0} : self->memory();
+    struct memory_room memory = look_at_memory(self);
     bool full =
         (now.limit_bytes > 0 && now.used_bytes >= now.limit_bytes) || now.free_bytes < self->reserve_bytes || now.reserve_in_use;
     enum nq_status state = full ? NQ_NO_SPACE : memory_is_short(&memory) ? NQ_BUSY : NQ_OK;

@@ -8,17 +8,20 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 2048, LINE_BYTES = 1024 };
+enum { PATH_BYTES = 2048, LINE_BYTES = 1024, USAGE_LINES_MAX = 6 };
 
 // What control groups of version 1 say where there is no limit is a little below 2^63.
 static const uint64_t NO_LIMIT = 1ull << 60;
 
-// What a group's files are called.
+// What a group's files are called, and which lines of memory.stat count what cannot be dropped: a store's files in the page cache can,
+// but not when they lie in a tmpfs. Each is a sum over the groups below.
 struct naming {
-    const char *folder, *limit, *usage; // below the root; the line of memory.stat that counts what cannot be dropped
+    const char *folder, *limit; // below the root
+    const char *usage[USAGE_LINES_MAX];
 };
-static const struct naming version_1 = {"memory", "memory.limit_in_bytes", "rss "};
-static const struct naming version_2 = {"", "memory.max", "anon "};
+static const struct naming version_1 = {"memory", "memory.limit_in_bytes", {"total_rss ", "total_shmem "}};
+static const struct naming version_2 = {
+    "", "memory.max", {"anon ", "shmem ", "sock ", "kernel_stack ", "pagetables ", "slab_unreclaimable "}};
 
 // The number behind `name`, which may be empty, at the beginning of a line.
 static bool read_number(const char *path, const char *name, uint64_t *number)
@@ -40,6 +43,33 @@ static bool read_number(const char *path, const char *name, uint64_t *number)
     return found;
 }
 
+uint64_t memory_left(struct memory_room room)
+{
+    return room.limit_bytes == 0 ? UINT64_MAX : room.used_bytes >= room.limit_bytes ? 0 : room.limit_bytes - room.used_bytes;
+}
+
+static struct memory_room nearer(struct memory_room a, struct memory_room b)
+{
+    return memory_left(a) < memory_left(b) ? a : b;
+}
+
+// False: the file cannot be read.
+static bool add_usage(const char *path, const struct naming *naming, uint64_t *bytes)
+{
+    char line[LINE_BYTES];
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        for (size_t i = 0; i < USAGE_LINES_MAX && naming->usage[i] != NULL; i++) {
+            size_t len = strlen(naming->usage[i]);
+            *bytes += strncmp(line, naming->usage[i], len) == 0 ? strtoull(line + len, NULL, 10) : 0;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return file != NULL;
+}
+
 static struct memory_room look_in(const char *root, const struct naming *naming, const char *group)
 {
     char path[PATH_BYTES];
@@ -49,22 +79,34 @@ static struct memory_room look_in(const char *root, const struct naming *naming,
         return (struct memory_room){0};
     }
     snprintf(path, sizeof(path), "%s/%s%s/memory.stat", root, naming->folder, group);
-    return read_number(path, naming->usage, &room.used_bytes) ? room : (struct memory_room){0};
+    return add_usage(path, naming, &room.used_bytes) ? room : (struct memory_room){0};
 }
 
-// Lines are NUMBER:CONTROLLERS:PATH. Inside a container the path may be one of outside, and the group is what is mounted.
+// The group's own limit, and those of the groups around it. Inside a container the path may be one of outside, and the group is what is
+// mounted.
+static struct memory_room look_up_from(const char *root, const struct naming *naming, char *group)
+{
+    struct memory_room room = look_in(root, naming, strcmp(group, "/") == 0 ? "" : group);
+    for (char *slash = strrchr(group, '/'); slash != NULL && group[1] != '\0'; slash = strrchr(group, '/')) {
+        slash[slash == group ? 1 : 0] = '\0';
+        room = nearer(room, look_in(root, naming, slash == group ? "" : group));
+    }
+    return room;
+}
+
+// Lines are NUMBER:CONTROLLERS:PATH.
 struct memory_room memory_look_at_group(const char *groups, const char *root)
 {
     char line[LINE_BYTES];
     struct memory_room room = {0};
     FILE *file = fopen(groups, "re");
-    while (file != NULL && room.limit_bytes == 0 && fgets(line, sizeof(line), file) != NULL) {
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        const char *memory = strstr(line, ":memory:");
-        const struct naming *naming = memory != NULL ? &version_1 : strncmp(line, "0::", 3) == 0 ? &version_2 : NULL;
-        if (naming != NULL) {
-            room = look_in(root, naming, memory != NULL ? memory + strlen(":memory:") : line + 3);
-            room = room.limit_bytes == 0 ? look_in(root, naming, "") : room;
+        char *memory = strstr(line, ":memory:");
+        if (memory != NULL) {
+            room = nearer(room, look_up_from(root, &version_1, memory + strlen(":memory:")));
+        } else if (strncmp(line, "0::", 3) == 0) {
+            room = nearer(room, look_up_from(root, &version_2, line + 3));
         }
     }
     if (file != NULL) {
@@ -89,14 +131,14 @@ static struct memory_room look_at_address_space(void)
     return (struct memory_room){taken > idle ? taken - idle : 0, limit.rlim_cur};
 }
 
-static uint64_t left(struct memory_room room)
-{
-    return room.limit_bytes == 0 ? UINT64_MAX : room.used_bytes >= room.limit_bytes ? 0 : room.limit_bytes - room.used_bytes;
-}
-
 struct memory_room memory_look(void)
 {
-    struct memory_room space = look_at_address_space();
-    struct memory_room group = memory_look_at_group("/proc/self/cgroup", "/sys/fs/cgroup");
-    return left(group) < left(space) ? group : space;
+    return nearer(memory_look_at_group("/proc/self/cgroup", "/sys/fs/cgroup"), look_at_address_space());
+}
+
+void memory_give_back(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }

@@ -202,12 +202,36 @@ Test(memory, the_limit_of_a_control_group_is_found)
     expect_room(300000, 1000000);
 }
 
+Test(memory, what_cannot_be_dropped_counts)
+{
+    put_file("groups", "0::/one\n");
+    put_file("one/memory.max", "1000000\n");
+    put_file("one/memory.stat", "anon 1\nfile 1000\nkernel 9000\nkernel_stack 20\npagetables 300\nsec_pagetables 9\nsock 4000\n"
+                                "shmem 50000\nfile_mapped 8\nslab_reclaimable 7\nslab_unreclaimable 600000\nslab 9\n");
+    expect_room(654321, 1000000);
+}
+
+Test(memory, the_nearest_limit_of_the_groups_around_holds)
+{
+    put_file("groups", "0::/slice/service/below\n");
+    put_file("slice/memory.max", "900\n");
+    put_file("slice/memory.stat", "anon 100\n");
+    put_file("slice/service/memory.max", "1000\n");
+    put_file("slice/service/memory.stat", "anon 300\n");
+    put_file("slice/service/below/memory.max", "max\n");
+    put_file("slice/service/below/memory.stat", "anon 200\n");
+    expect_room(300, 1000);
+    put_file("slice/memory.stat", "anon 400\n"); // a neighbour takes more
+    expect_room(400, 900);
+}
+
 Test(memory, the_older_kind_of_control_group_is_known)
 {
     put_file("groups", "9:cpu:/\n4:memory:/group\n0::/\n");
     put_file("memory/group/memory.limit_in_bytes", "2000000\n");
-    put_file("memory/group/memory.stat", "cache 5\nrss 400000\n");
-    expect_room(400000, 2000000);
+    put_file("memory/group/memory.stat",
+             "cache 5\nrss 100000\ntotal_cache 900\ntotal_rss 400000\ntotal_rss_huge 7\ntotal_shmem 1000\n");
+    expect_room(401000, 2000000);
 }
 
 Test(memory, inside_a_container_the_group_is_what_is_mounted)
@@ -224,7 +248,7 @@ Test(memory, no_limit_is_none)
     put_file("groups", "4:memory:/\n0::/\n");
     expect_room(0, 0);
     put_file("memory/memory.limit_in_bytes", "9223372036854771712\n");
-    put_file("memory/memory.stat", "rss 1\n");
+    put_file("memory/memory.stat", "total_rss 1\n");
     put_file("memory.max", "max\n");
     put_file("memory.stat", "anon 1\n");
     expect_room(0, 0);
