@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ enum { LMDB_META_OFFSET = 16, META_BYTES = 136, READERS_MAX = 8 };
 #define LMDB_MAGIC 0xBEEFC0DEu
 #define MAP_BYTES_FIRST (1ull << 40)
 #define MAP_BYTES_LEAST (1ull << 30)
+#define MAP_BYTES_STEP (1ull << 20)
 
 const char *const lmdb_names[DB_COUNT] = {"meta", "queues", "items", "item_records", "runs", "streams", "sessions", "quarantine"};
 
@@ -172,11 +174,27 @@ static void on_assert(MDB_env *env, const char *text)
     raise(SIGBUS);
 }
 
+// Where address space is limited the map takes no more than half of it: the rest is for what the broker holds in memory.
+static uint64_t map_bytes_first(void)
+{
+    struct rlimit limit;
+    bool limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 2 < MAP_BYTES_FIRST;
+    return limited ? limit.rlim_cur / 2 / MAP_BYTES_STEP * MAP_BYTES_STEP : MAP_BYTES_FIRST;
+}
+
+static enum nq_status no_room_for_map(const char *dir, struct store_error *error)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "cannot map the store in %.100s: it needs %u MiB of address space, and as much again (RLIMIT_AS)",
+             dir, (unsigned)(MAP_BYTES_LEAST >> 20));
+    return lmdb_fail(error, NQ_BAD_CONFIG, text, 0);
+}
+
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error)
 {
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (sync ? 0 : MDB_NOSYNC) | (read_only ? MDB_RDONLY : 0);
-    int rc = 0;
-    for (uint64_t map_bytes = MAP_BYTES_FIRST; map_bytes >= MAP_BYTES_LEAST; map_bytes /= 4) { // address space may be limited
+    int rc = ENOMEM;
+    for (uint64_t map_bytes = map_bytes_first(); map_bytes >= MAP_BYTES_LEAST; map_bytes /= 2) { // others may have taken of it
         MDB_env *env;
         rc = mdb_env_create(&env);
         if (rc != 0) {
@@ -195,6 +213,9 @@ enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env
         if (rc != ENOMEM && rc != EINVAL) { // the latter from valgrind
             break;
         }
+    }
+    if (rc == ENOMEM && map_bytes_first() < MAP_BYTES_FIRST) {
+        return no_room_for_map(dir, error);
     }
     char what[256];
     snprintf(what, sizeof(what), "cannot open the store in %.200s", dir);

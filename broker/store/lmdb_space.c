@@ -75,6 +75,13 @@ static uint64_t end_bytes(const struct lmdb_store *self)
     return known ? ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize : 0;
 }
 
+// How far the file may still grow within its map, which is small where address space is limited.
+static uint64_t left_of_map(const struct lmdb_store *self, uint64_t allocated)
+{
+    MDB_envinfo info;
+    return mdb_env_info(self->env, &info) != 0 ? UINT64_MAX : info.me_mapsize > allocated ? info.me_mapsize - allocated : 0;
+}
+
 static enum nq_status look_at_pages(const struct lmdb_store *self, struct usage *usage)
 {
     MDB_stat stat;
@@ -165,10 +172,12 @@ enum nq_status lmdb_space(struct store *store, struct store_space *space)
     uint64_t inside = allocated > usage.live_bytes ? allocated - usage.live_bytes : 0;
     *space = (struct store_space){.used_bytes = usage.live_bytes, .free_bytes = UINT64_MAX, .limit_bytes = self->max_disk_bytes};
     uint64_t outside = UINT64_MAX;
+    uint64_t left = left_of_map(self, allocated);
     if (fstatvfs(self->data_fd, &fs) == 0) {
         outside = (uint64_t)fs.f_bavail * fs.f_frsize;
-        space->free_bytes = outside + inside;
     }
+    left = outside < left ? outside : left;
+    space->free_bytes = left == UINT64_MAX ? UINT64_MAX : left + inside;
     bool in_use = __atomic_load_n(&self->reserve_in_use, __ATOMIC_RELAXED);
     if (in_use && outside > 2 * self->reserve_bytes && make_reserve(self)) {
         in_use = false;
