@@ -113,9 +113,19 @@ static void close_security(struct security *self)
     keys_forget(&self->pair);
 }
 
+// What one frame, one commit group, what is read ahead (of one lane, of all), and one connection each way may take of memory that is limited: a part of what is left at the start.
+enum { FRAME_PART = 64, GROUP_PART = 32, LANE_PART = 32, INTAKE_PART = 16, LINK_PART = 16 };
+
+static uint64_t part_of(uint64_t left_bytes, uint64_t part, uint64_t least, uint64_t most)
+{
+    uint64_t bytes = left_bytes / part < most ? left_bytes / part : most;
+    return bytes < least ? least : bytes;
+}
+
 static struct frontend_config frontend_config_of(const struct config *config, const struct security *security, int signal_fd)
 {
     uint64_t item_bytes = config->body_limit + config->headers_limit + NQ_FRAME_SLACK_BYTES;
+    uint64_t left_bytes = memory_left(memory_look());
     uint64_t parked_per_session =
         NQ_PARKED_BYTES_PER_SESSION_DEFAULT < config->parked_limit ? NQ_PARKED_BYTES_PER_SESSION_DEFAULT : config->parked_limit;
     return (struct frontend_config){
@@ -123,7 +133,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
         .endpoint_count = config->listen_count,
         .limits = {.body_bytes = config->body_limit,
                    .headers_bytes = config->headers_limit,
-                   .frame_bytes = item_bytes > NQ_FRAME_BYTES_DEFAULT ? item_bytes : NQ_FRAME_BYTES_DEFAULT,
+                   .frame_bytes = part_of(left_bytes, FRAME_PART, item_bytes, NQ_FRAME_BYTES_DEFAULT),
                    .items = NQ_ITEMS_PER_REQUEST_MAX,
                    .requests = NQ_REQUESTS_PER_FRAME_MAX,
                    .session_timeout_ms = config->session_timeout_ms,
@@ -142,8 +152,10 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                      .parked_bytes_per_key_max = config->parked_limit_per_key,
                      .parked_bytes_max = config->parked_limit},
         .intake = {.share_bytes = LANE_SHARE_BYTES_DEFAULT,
-                   .lane_bytes_max = parked_per_session,
-                   .bytes_max = config->parked_limit},
+                   .lane_bytes_max = part_of(left_bytes, LANE_PART, 0, parked_per_session),
+                   .bytes_max = part_of(left_bytes, INTAKE_PART, 0, config->parked_limit)},
+        .group_bytes_max = part_of(left_bytes, GROUP_PART, NQ_FRAME_SLACK_BYTES, GROUP_BYTES_MAX),
+        .link_bytes_max = part_of(left_bytes, LINK_PART, 0, UINT64_MAX),
         .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
         .memory = memory_look,
         .backup = config->memory ? NULL : store_disk_backup,

@@ -158,8 +158,9 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
     space_init(&service->space, self->store, config->disk_reserve_bytes, config->memory);
     sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
     const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
-    return service->backup != NULL && groups_init(&service->groups, self->engine, self->dispatch) &&
-           sessions_expect_restored(&service->sessions, self->now_ms) &&
+    bool has_groups = groups_init(&service->groups, self->engine, self->dispatch);
+    service->groups.bytes_max = config->group_bytes_max > 0 ? config->group_bytes_max : GROUP_BYTES_MAX;
+    return service->backup != NULL && has_groups && sessions_expect_restored(&service->sessions, self->now_ms) &&
            outbox_init(&self->outbox, self->engine, &self->reader, config->limits.frame_bytes, &sink);
 }
 
@@ -168,6 +169,7 @@ static enum nq_status open_router(struct frontend *self, const struct frontend_c
     struct router_config router = {.endpoints = config->endpoints,
                                    .endpoint_count = config->endpoint_count,
                                    .frame_bytes_max = config->limits.frame_bytes,
+                                   .link_bytes_max = config->link_bytes_max,
                                    .keys = config->keys,
                                    .authorised = config->authorised};
     struct router_error router_error;

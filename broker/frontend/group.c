@@ -6,7 +6,7 @@ enum { ARENA_CHUNK_BYTES = 1024 * 1024 };
 
 bool groups_init(struct groups *self, struct engine *engine, struct dispatch *dispatch)
 {
-    *self = (struct groups){.engine = engine, .dispatch = dispatch};
+    *self = (struct groups){.engine = engine, .dispatch = dispatch, .bytes_max = GROUP_BYTES_MAX};
     for (size_t i = 0; i < 2; i++) {
         self->pair[i].arena = nq_arena_create(ARENA_CHUNK_BYTES, 0);
         self->pair[i].changes = changes_create();
@@ -39,7 +39,7 @@ struct nq_arena *groups_arena(const struct groups *self)
 
 bool groups_open_is_full(const struct groups *self)
 {
-    return self->open->items >= GROUP_ITEMS_MAX || nq_arena_used(self->open->arena) >= GROUP_BYTES_MAX;
+    return self->open->items >= GROUP_ITEMS_MAX || nq_arena_used(self->open->arena) >= self->bytes_max;
 }
 
 enum engine_durability groups_youngest(const struct groups *self)

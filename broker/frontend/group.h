@@ -20,6 +20,7 @@ struct groups {
     struct group pair[2];
     struct group *open, *flying; // flying: NULL, or sealed and not yet durable
     bool flying_waited;          // somebody waits for what is in flight
+    uint64_t bytes_max;          // of a group; GROUP_BYTES_MAX unless set to less
     struct answer_list now;      // these wait for nothing
 };
 

@@ -13,7 +13,7 @@
 #include "table.h"
 #include "zap.h"
 
-enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, ROUTING_ID_BYTES = 5, POLL_MAX = 4 };
+enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, ROUTING_ID_BYTES = 5, POLL_MAX = 4, FRAMES_HELD_MIN = 4 };
 
 // libzmq's own routing ids: a zero and a counter. Ours are never 0.
 static const uint64_t CONNECTION_MARK = 1ull << 32;
@@ -46,6 +46,7 @@ struct router {
     bool has_received;
     struct table kept_by_connection;
     struct kept *kept;
+    size_t overflow_bytes_max; // kept for one connection
     struct patience patience;
 };
 
@@ -61,16 +62,22 @@ static bool set_option(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
+// libzmq's marks count frames, which may be megabytes each: they bound what one connection can make it hold.
+static int frames_held(const struct router_config *config, int most)
+{
+    uint64_t frames = config->link_bytes_max / config->frame_bytes_max;
+    return config->link_bytes_max == 0 || frames > (uint64_t)most ? most : frames < FRAMES_HELD_MIN ? FRAMES_HELD_MIN : (int)frames;
+}
+
 static bool set_options(void *socket, const struct router_config *config)
 {
-    // The marks count frames, which may be megabytes each: they bound what one connection can make libzmq hold.
-    static const int options[][2] = {
+    const int options[][2] = {
         {ZMQ_ROUTER_MANDATORY, 1},
         {ZMQ_HANDSHAKE_IVL, 5000},
         {ZMQ_BACKLOG, 1024},
         {ZMQ_LINGER, 1000},
-        {ZMQ_SNDHWM, 64},
-        {ZMQ_RCVHWM, 256},
+        {ZMQ_SNDHWM, frames_held(config, 64)},
+        {ZMQ_RCVHWM, frames_held(config, 256)},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_TCP_KEEPALIVE_IDLE, 30},
         {ZMQ_TCP_KEEPALIVE_INTVL, 10},
@@ -127,6 +134,14 @@ static enum nq_status bind_one(struct router *self, const char *endpoint, struct
     return NQ_OK;
 }
 
+static size_t overflow_of(const struct router_config *config)
+{
+    uint64_t least = 2 * (uint64_t)config->frame_bytes_max;
+    uint64_t bytes = config->link_bytes_max == 0 || config->link_bytes_max > ROUTER_OVERFLOW_BYTES_MAX ? ROUTER_OVERFLOW_BYTES_MAX
+                                                                                                       : config->link_bytes_max;
+    return (size_t)(bytes > least ? bytes : least);
+}
+
 enum nq_status router_open(const struct router_config *config, struct router **out, struct router_error *error)
 {
     struct router *self = calloc(1, sizeof(*self));
@@ -134,6 +149,7 @@ enum nq_status router_open(const struct router_config *config, struct router **o
     if (self == NULL) {
         return refuse(error, NQ_NO_MEMORY, "sockets");
     }
+    self->overflow_bytes_max = overflow_of(config);
     srandom(config->seed); // libzmq numbers connections from random() or rand() on and seeds neither
     srand(config->seed);
     self->context = zmq_ctx_new();
@@ -412,7 +428,7 @@ static bool keep(struct router *self, uint64_t connection, zmq_msg_t *message)
     struct kept *kept = keep_for(self, connection);
     struct kept_frame *frame = kept == NULL ? NULL : calloc(1, sizeof(*frame));
     size_t bytes = zmq_msg_size(message);
-    if (frame == NULL || kept->bytes + bytes > ROUTER_OVERFLOW_BYTES_MAX) {
+    if (frame == NULL || kept->bytes + bytes > self->overflow_bytes_max) {
         free(frame);
         zmq_msg_close(message);
         if (kept != NULL) {
