@@ -9,11 +9,13 @@ load.py    putters and getters in C that keep account, for a soak
 lines.py   rounds of netqueue-producer, consumers, and what was printed
 proxy.py   a TCP proxy that cuts, stalls, swallows and records
 keys.py    a broker with keys, and clients that hold some
+group.py   a control group of our own with a limit of memory
 """
 from .client import Client, Item, Keeper, Status, WAIT_FOREVER
+from .group import ControlGroup
 from .keys import KeyRing, read_key
 from .lab import Broker, Lab, Result, until
 from .runner import Skip, check, check_equal, main, scenario
 
-__all__ = ["Client", "Item", "Keeper", "Status", "WAIT_FOREVER", "Broker", "Lab", "Result", "until", "KeyRing", "read_key",
+__all__ = ["Client", "ControlGroup", "Item", "Keeper", "Status", "WAIT_FOREVER", "Broker", "Lab", "Result", "until", "KeyRing", "read_key",
            "Skip", "check", "check_equal", "main", "scenario"]

@@ -1,0 +1,247 @@
+"""Brokers whose memory is limited, by a control group of their own or by address space: work is refused before the kernel ends them, what they
+have goes on, and nothing accepted is lost."""
+import os
+import sys
+
+sys.dont_write_bytecode = True
+from nqlab import ControlGroup, Skip, Status, WAIT_FOREVER, check, check_equal, main, scenario, until
+from nqlab import zmtp
+from nqlab.zmtp import MORE, Peer
+
+MEBI = 1024 * 1024
+FILLER = b"z" * 50000
+
+
+def no_sanitizer(lab):
+    if lab.sanitizer:
+        raise Skip("a sanitizer's own memory is not within a limit")
+
+
+def numbered(first, count, filler=FILLER):
+    return [b"%010d" % number + filler for number in range(first, first + count)]
+
+
+def put_until_busy(clients, queue="q"):
+    """Numbered items of 50 kB by these clients in turn, until each was refused at once; how many were accepted."""
+    accepted, refused = 0, 0
+    while refused < len(clients):
+        check(accepted * len(FILLER) < 1024 * MEBI, "%d items of 50 kB, and no end", accepted)
+        for client in clients:
+            reply = client.put(queue, *numbered(accepted, 20))
+            accepted += reply.put.accepted
+            check(reply.status in (Status.OK, Status.BUSY), "status %s", Status(reply.status).name)
+            refused = refused + 1 if reply.status == Status.BUSY else 0
+    return accepted
+
+
+def drain(client, queue, expected):
+    """All of the queue is got and done; the numbers are these, each once."""
+    got = []
+    while True:
+        status, items = client.get(queue, 20)
+        if status != Status.OK:
+            break
+        got += [int(item.body[:10]) for item in items]
+        check_equal(client.task_done(*items).status, Status.OK, "task_done")
+    check_equal((len(got), sorted(got)), (len(expected), sorted(expected)), "items that came out, of those accepted")
+    return got
+
+
+def takes_puts_again(lab, client):
+    until(lambda: client.put("again", "again").status == Status.OK, 20 * lab.slow, "puts are accepted again", 0.1)
+
+
+def check_alive(lab, group, broker):
+    check_equal(group.kills(), 0, "kills for want of memory")
+    check(broker.running(), "the broker ended")
+    lab.note("at most %s MiB were charged of %d" % (group.peak() and group.peak() // MEBI, group.limit // MEBI))
+
+
+@scenario(timeout=180)
+def in_memory_within_a_group(lab):
+    """a broker in memory within 160 MiB: several producers' puts end BUSY, get and done go on, drained it takes puts again; the kernel kills nobody"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker(memory=True)
+        accepted = put_until_busy([broker.client() for _ in range(4)])
+        lab.note("%d items of 50 kB" % accepted)
+        check(accepted * len(FILLER) > 40 * MEBI, "only %d items of 50 kB", accepted)
+        result = broker.produce("q", "%010d" % accepted, "--put-timeout", "1s")
+        check(result.code in (0, 75), "the program: %s", result.err)  # what was under way may be free again by then
+        accepted += 1 if result.code == 0 else 0
+        client = broker.client()
+        drain(client, "q", list(range(accepted)))
+        takes_puts_again(lab, client)
+        check_alive(lab, group, broker)
+
+
+@scenario(timeout=180)
+def on_disk_within_a_group(lab):
+    """a store on disk within 96 MiB takes items of three times that: its files' pages are the kernel's to drop, and do not count"""
+    no_sanitizer(lab)
+    count = 6000
+    with ControlGroup(lab, 96 * MEBI) as group:
+        broker = group.broker("--disk-reserve", "0")
+        client = broker.client()
+        for first in range(0, count, 20):  # the disk may be slower than we: then it is BUSY for a while
+            until(lambda: client.put("q", *numbered(first, 20)).status == Status.OK, 20 * lab.slow, "item %d is accepted" % first)
+        lab.note("of files %d MiB, of its own %d" % (group.stat("total_cache" if group.stat("total_cache") else "file") // MEBI, broker.status_value("RssAnon") // MEBI))
+        check_equal(drain(client, "q", list(range(count))), list(range(count)), "the order")
+        check_alive(lab, group, broker)
+
+
+@scenario(timeout=180)
+def waiting_puts_within_a_group(lab):
+    """puts that wait for room in full queues end BUSY before the memory is out; those that wait go in as there is room"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 128 * MEBI) as group:
+        broker = group.broker("--parked-limit", "1G", "--parked-limit-per-key", "1G")
+        clients = [broker.client() for _ in range(8)]
+        waiting = []
+        for number, client in enumerate(clients):
+            check_equal(client.declare("full%d" % number, maxsize=1).status, Status.OK, "declare")
+            check_equal(client.put("full%d" % number, "%010d" % 0).status, Status.OK, "the first put")
+        for number, client in enumerate(clients):
+            ids = [client.send_put("full%d" % number, *numbered(i, 1, b"y" * 400000), wait_ms=WAIT_FOREVER) for i in range(1, 76)]
+            check_equal(client.call("ping").status, Status.OK, "ping")
+            waiting.append([i for i in ids if i not in client.answers])
+            statuses = {Status(client.answers[i].status) for i in ids if i in client.answers}
+            check(statuses <= {Status.BUSY, Status.OUT_OF_SEQUENCE, Status.STREAM_UNKNOWN}, "answers %s", statuses)
+        total = sum(len(ids) for ids in waiting)
+        lab.note("%d puts of 400 kB wait" % total)
+        check(40 < total < 400, "%d puts of 400 kB wait", total)
+        for number, client in enumerate(clients):
+            for i in range(len(waiting[number]) + 1):
+                item = client.get_one("full%d" % number, wait_ms=20000)
+                check_equal(int(item.body[:10]), i, "item")
+                check_equal(client.task_done(item).status, Status.OK, "task_done")
+            check_equal({client.wait(i).status for i in waiting[number]} | {Status.OK}, {Status.OK}, "those that waited")
+        takes_puts_again(lab, clients[0])
+        check_alive(lab, group, broker)
+
+
+def flood(lab, broker, producers, rounds):
+    """Each sends frames as large as the broker takes, all of them before an answer is looked at; (client, request, number) of each put."""
+    clients = [broker.client() for _ in range(producers)]
+    body = b"x" * 1000000
+    count = max(1, clients[0].hello_reply.limits.frame_bytes // 1050000)
+    sent = []
+    for i in range(rounds):
+        for client in clients:
+            first = len(sent) * count
+            sent.append((client, client.send_put("q", *numbered(first, count, body), stream=1 + len(sent), first_number=1), first))
+    statuses = [Status(client.wait(request, 60 * lab.slow).status) for client, request, _ in sent]
+    check(set(statuses) <= {Status.OK, Status.BUSY}, "statuses %s", set(statuses))
+    lab.note("%d puts of %d MB each: %d accepted" % (len(sent), count, statuses.count(Status.OK)))
+    return [first + i for (_, _, first), status in zip(sent, statuses) if status == Status.OK for i in range(count)]
+
+
+@scenario(timeout=180)
+def largest_frames_within_a_group(lab):
+    """four producers at once send the largest frames that the broker takes, in memory and on disk: what is under way stays within what is left"""
+    no_sanitizer(lab)
+    for memory in (True, False):
+        with ControlGroup(lab, 160 * MEBI) as group:
+            broker = group.broker("--disk-reserve", "0", memory=memory)
+            expected = flood(lab, broker, 4, 40)
+            check_alive(lab, group, broker)
+            client = broker.client()
+            drain(client, "q", expected)
+            takes_puts_again(lab, client)
+            check_alive(lab, group, broker)
+
+
+@scenario(timeout=180)
+def slow_consumers_within_a_group(lab):
+    """consumers ask for all there is and do not read the answers: what is kept for them is bounded, and goes back to its places when they go"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker("--disk-reserve", "0")
+        client = broker.client()
+        count = 0
+        while count < 200:
+            count += client.put("q", *numbered(count, 2, b"x" * 1000000)).put.accepted
+        peers = [ask_for_items(broker, client, 30) for _ in range(6)]
+        until(lambda: broker.stat("q").gets >= count, 60 * lab.slow, "all gets are answered")
+        check_alive(lab, group, broker)
+        for peer in peers:
+            peer.close()
+        until(lambda: broker.stat("q").ready == count, 60 * lab.slow, "what they had is back", 0.1)
+        drain(client, "q", list(range(count)))
+        check_alive(lab, group, broker)
+
+
+def ask_for_items(broker, maker, gets):
+    """A client that asks for so many times two items, and reads nothing."""
+    frame = maker.pb.ClientFrame(version=1)
+    frame.requests.extend([maker.make("hello", session_id=os.urandom(16))] + [maker.make("get", queue="q", max_items=2) for _ in range(gets)])
+    peer = Peer(broker.endpoint)
+    peer.handshake()
+    peer.send(zmtp.frame(frame.SerializeToString()))
+    return peer
+
+
+def run_out(broker, group):
+    """A message whose parts never end: libzmq keeps them all, whatever we do."""
+    peer = Peer(broker.endpoint)
+    peer.handshake()
+    block = zmtp.frame(b"", MORE) * 500000
+    sent = 0
+    while broker.running() and sent < 100 * MEBI and peer.send(block):
+        sent += len(block)
+    peer.close()
+    until(lambda: group.kills() > 0 or not broker.running(), 60 * broker.lab.slow, "the group's memory is out")
+    return sent
+
+
+@scenario(timeout=180)
+def killed_and_started_again(lab):
+    """what the broker has no means against (a message of endless parts) ends it at the group's limit; started again, it has all that was accepted"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker("--disk-reserve", "0")
+        client = broker.client()
+        accepted = sum(client.put("q", *numbered(first, 20)).put.accepted for first in range(0, 200, 20))
+        check_equal(accepted, 200, "accepted")
+        client.drop()
+        sent = run_out(broker, group)
+        broker.program.wait(60)
+        lab.note("ended with %s after %.1f MiB of empty parts" % (broker.program.process.returncode, sent / MEBI))
+        check(broker.program.process.returncode != 0, "it ended as if nothing were")
+        broker.start()  # as a supervisor does
+        drain(broker.client(), "q", list(range(accepted)))
+
+
+@scenario(timeout=180)
+def address_space_on_disk(lab):
+    """a store on disk within 2500 MiB of address space: waiting puts end BUSY, what fills the map NO_SPACE, get and done go on"""
+    no_sanitizer(lab)
+    broker = lab.broker("--parked-limit", "2G", "--parked-limit-per-key", "2G", "--disk-reserve", "960M", prefix=["prlimit", "--as=%d" % (2500 * MEBI)])
+    check(broker.status_value("VmSize") < 2500 * MEBI, "address space is not limited")
+    client = broker.client()
+    accepted, reply = 0, client.put("q", *numbered(0, 20))
+    while reply.status == Status.OK:
+        accepted += 20
+        check(accepted * len(FILLER) < 1024 * MEBI, "%d items of 50 kB, and no end", accepted)
+        reply = client.put("q", *numbered(accepted, 20))
+    check_equal(Status(reply.status), Status.NO_SPACE, "what fills a map of 1 GiB, of which 960 MiB are reserved")
+    lab.note("%d items of 50 kB within the map" % accepted)
+    drain(client, "q", list(range(accepted)))
+    takes_puts_again(lab, client)
+    broker.restart()
+    broker.stop()
+
+
+@scenario
+def too_little_address_space(lab):
+    """a limit of address space that leaves no room for the store's map: one clear line at the start, exit code 78"""
+    no_sanitizer(lab)
+    broker = lab.broker(start=False, prefix=["prlimit", "--as=%d" % (1500 * MEBI)])
+    check(not broker.try_start(), "it serves")
+    broker.program.wait().expect(78)
+    lines = [line for line in broker.program.err.splitlines() if b"privileges" not in line]
+    check(len(lines) == 1 and b"1024 MiB of address space" in lines[0], "what it says: %s", lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
