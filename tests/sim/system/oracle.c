@@ -180,10 +180,8 @@ void oracle_put_confirmed(uint64_t id)
         world_fail("item %llu: the answer to its put leaves before the item is durable", ITEM(fact));
     }
     fact->confirmed_at = fact->confirmed_at == 0 ? oracle.moment++ : fact->confirmed_at;
-    if (fact->seq == 0) {
-        fact->queue_id = place->first->queue_id;
-        fact->seq = place->first->seq;
-    }
+    fact->queue_id = place->first->queue_id; // another one than before when its queue was deleted meanwhile
+    fact->seq = place->first->seq;
 }
 
 void oracle_queue_emptied(unsigned queue)
@@ -217,6 +215,13 @@ uint64_t oracle_initial(unsigned queue, uint64_t queue_id, uint64_t seq)
     fact->queue_id = queue_id;
     fact->seq = seq;
     return id;
+}
+
+void oracle_put_anew(uint64_t id)
+{
+    struct fact *fact = fact_of(id, "put");
+    fact->done_left = fact->done_exact = false;
+    fact->delivery = 0;
 }
 
 void oracle_left(const struct disk_place *place, const struct queue_record *record)

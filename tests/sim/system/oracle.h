@@ -43,6 +43,7 @@ void oracle_done_confirmed(uint64_t queue_id, uint64_t seq, bool exact);
 struct disk_place;
 struct queue_record;
 uint64_t oracle_initial(unsigned queue, uint64_t queue_id, uint64_t seq); // the number of an item that a declare has put
+void oracle_put_anew(uint64_t id);                                        // into another queue of that name: it is another item
 void oracle_left(const struct disk_place *place, const struct queue_record *record);
 
 uint64_t oracle_moment(void); // of what has been confirmed
