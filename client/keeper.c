@@ -31,9 +31,17 @@ struct keeper_turn {
     struct keeper_identity identity;
     bool open;
     bool waiting_to_send;
+    bool unanswered; // what was sent last; nothing has come since
     uint64_t due_ms;
     uint64_t last_id;
 };
+
+static void close_connection(struct keeper *self, struct keeper_turn *turn)
+{
+    connection_close(self->connection, 0);
+    turn->open = false;
+    turn->unanswered = false;
+}
 
 static void take_identity(struct keeper *self, struct keeper_turn *turn)
 {
@@ -42,8 +50,7 @@ static void take_identity(struct keeper *self, struct keeper_turn *turn)
     turn->identity = self->identity;
     (void)pthread_mutex_unlock(&self->mutex);
     if (moved && turn->open) {
-        connection_close(self->connection, 0);
-        turn->open = false;
+        close_connection(self, turn);
     }
 }
 
@@ -64,11 +71,12 @@ static bool send_renew(struct keeper *self, struct keeper_turn *turn)
     return connection_send(self->connection);
 }
 
-static void receive_answers(struct keeper *self, const struct keeper_turn *turn)
+static void receive_answers(struct keeper *self, struct keeper_turn *turn)
 {
     const void *data;
     size_t len;
     while (connection_receive(self->connection, &data, &len)) {
+        turn->unanswered = false;
         struct wire_reply_frame frame;
         nq_arena_reset(self->arena);
         nq_arena_budget(self->arena, wire_decode_budget(len));
@@ -102,6 +110,9 @@ static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
             return UINT64_MAX;
         }
         turn->waiting_to_send = true;
+        if (turn->unanswered) { // a connection that a host between has forgotten looks well for a quarter of an hour; a new one may pass
+            close_connection(self, turn);
+        }
         if (!turn->open && turn->identity.endpoint != NULL) {
             turn->open = connection_open(self->connection, turn->identity.endpoint) == NQ_OK;
             return turn->open ? 0 : interval_ms; // 0: its events are looked for before it is waited for
@@ -109,6 +120,7 @@ static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
     }
     if (turn->waiting_to_send && turn->open && connection_is_writable(self->connection) && send_renew(self, turn)) {
         turn->waiting_to_send = false;
+        turn->unanswered = true;
         turn->due_ms = now_ms + interval_ms;
     }
     if (connection_is_readable(self->connection)) {

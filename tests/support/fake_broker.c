@@ -17,6 +17,8 @@ struct fake_broker {
     char endpoint[64];
     pthread_mutex_t mutex; // guards the model and the counts
     struct fake_model model;
+    struct fake_peer seen[64];
+    size_t seen_count, forgotten_count; // the first ones of those seen are forgotten
     bool paused;
     atomic_bool stop, disconnect;
     atomic_int drop, disconnect_after;
@@ -90,6 +92,18 @@ static bool receive_frame(struct fake_broker *self, struct fake_peer *peer, zmq_
     return zmq_msg_recv(body, self->router, 0) >= 0;
 }
 
+static bool is_forgotten(struct fake_broker *self, const struct fake_peer *peer)
+{
+    size_t i = 0;
+    while (i < self->seen_count && (self->seen[i].len != peer->len || memcmp(self->seen[i].bytes, peer->bytes, peer->len) != 0)) {
+        i++;
+    }
+    if (i == self->seen_count && i < sizeof self->seen / sizeof self->seen[0]) {
+        self->seen[self->seen_count++] = *peer;
+    }
+    return i < self->forgotten_count;
+}
+
 static void take_frames(struct fake_broker *self, struct nq_arena *arena)
 {
     struct fake_peer peer;
@@ -99,7 +113,8 @@ static void take_frames(struct fake_broker *self, struct nq_arena *arena)
         struct wire_request_frame frame;
         struct wire_decode_limits limits = {.body_bytes = NQ_BODY_BYTES_DEFAULT, .headers_bytes = NQ_HEADERS_BYTES_DEFAULT};
         nq_arena_reset(arena);
-        if (wire_decode_requests(arena, zmq_msg_data(&body), zmq_msg_size(&body), &limits, &frame) == NQ_OK) {
+        if (!is_forgotten(self, &peer) &&
+            wire_decode_requests(arena, zmq_msg_data(&body), zmq_msg_size(&body), &limits, &frame) == NQ_OK) {
             fake_model_frame(&self->model, arena, &peer, &frame, now_ms());
             send_answers(self, arena);
         }
@@ -194,6 +209,13 @@ void fake_broker_disconnect_after(struct fake_broker *self, int answers)
 {
     atomic_store(&self->disconnect_after, 1);
     atomic_store(&self->drop, answers);
+}
+
+void fake_broker_forget_connections(struct fake_broker *self)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    self->forgotten_count = self->seen_count;
+    (void)pthread_mutex_unlock(&self->mutex);
 }
 
 void fake_broker_pause(struct fake_broker *self, bool paused)

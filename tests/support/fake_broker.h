@@ -16,6 +16,7 @@ const char *fake_broker_endpoint(const struct fake_broker *self);
 // All of these may be called from the test's thread at any time.
 void fake_broker_drop_answers(struct fake_broker *self, int count); // so many answers, HELLO's apart, are lost on their way
 void fake_broker_disconnect(struct fake_broker *self);              // all connections break; it listens again at once
+void fake_broker_forget_connections(struct fake_broker *self);      // half open: nothing on those that there are is seen any more
 void fake_broker_pause(struct fake_broker *self, bool paused);      // takes frames in, but does not look at them
 void fake_broker_forget_sessions(struct fake_broker *self);         // leases and parked gets are gone
 void fake_broker_change_store(struct fake_broker *self);            // everything is gone, another store id

@@ -140,3 +140,26 @@ Test(faults, the_keeper_renews_short_leases_by_itself)
     cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
     rig_end(&rig);
 }
+
+static uint64_t renews_before;
+
+static bool renews_since(const struct fake_counts *counts)
+{
+    return counts->renews > renews_before;
+}
+
+Test(faults, the_keeper_leaves_a_connection_on_which_nothing_is_answered)
+{
+    struct rig rig = rig_make();
+    fake_broker_set_lease_ms(rig.broker, 150);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    nq_stat(rig.client, "q", &(struct nq_queue_stats){0});
+    cr_assert(rig_wait(&rig, "q", two_renews));
+    fake_broker_forget_connections(rig.broker);
+    renews_before = fake_broker_counts(rig.broker, "q").renews;
+    cr_assert(rig_wait(&rig, "q", renews_since));
+    nq_item_destroy(&item);
+    rig_end(&rig);
+}
