@@ -10,6 +10,8 @@ lines.py   rounds of netqueue-producer, consumers, and what was printed
 proxy.py   a TCP proxy that cuts, stalls, swallows and records
 keys.py    a broker with keys, and clients that hold some
 group.py   a control group of our own with a limit of memory
+network.py two network namespaces, for the broker and for its clients
+link.py    the link between them, which delays, reorders, repeats, loses, or breaks
 """
 from .client import Client, Item, Keeper, Status, WAIT_FOREVER
 from .group import ControlGroup

@@ -167,6 +167,12 @@ class Client:
             self.store_id = reply.hello.store_id
         return reply
 
+    def greet(self, seconds=5):
+        """HELLO on a connection that may be slow to come up: not before it has."""
+        if not self.socket.poll(seconds * 1000, zmq.POLLOUT):
+            raise NoAnswer("the broker is away")
+        return self.hello(timeout=seconds)
+
     def reconnect(self, resend=True, waiting=None, held=None):
         """What a client does after a lost connection: HELLO with the token, then all that is unanswered, with the same ids."""
         self.reconnects += 1
@@ -459,9 +465,7 @@ class Client:
                 self.pending.pop(request_id)
             self.connect()
             try:
-                if not self.socket.poll(1000, zmq.POLLOUT):
-                    raise NoAnswer("the broker is away")
-                reply = self.hello(timeout=2.0)
+                reply = self.greet()
             except NoAnswer:
                 if time.monotonic() > deadline:
                     raise

@@ -1,6 +1,6 @@
 """Workers of history.py as processes of their own, which a test can kill and stop. What they note arrives in its history as lines.
 
-As a program, it is such a worker:  crew.py KIND NAME ENDPOINT QUEUE SEED RATE HOLD FILLER
+As a program, it is such a worker:  crew.py KIND NAME ENDPOINT QUEUE SEED RATE HOLD FILLER [KEYS]
 """
 import base64
 import json
@@ -16,6 +16,7 @@ if __name__ == "__main__":
     import nqlab  # noqa: F401
 
 from .history import Getter, Putter
+from .keys import curve_of
 from .lab import Program
 
 KINDS = {"putter": Putter, "getter": Getter}
@@ -53,12 +54,13 @@ class Told:
 class Hand:
     """A worker process, as the test sees it. Killed in the middle of a line: that line is not counted."""
 
-    def __init__(self, lab, history, kind, endpoint, queue, rate=0, hold=0.05, prefix=()):
+    def __init__(self, lab, history, kind, endpoint, queue, rate=0, hold=0.05, prefix=(), keys=None):
         self.kind, self.history, self.puts = kind, history, KINDS[kind].puts
         self.name = "%s%d" % (kind, lab.next_number())
         self.expected = self.asked = False  # its end is our doing; it was asked to end
         reading, writing = os.pipe()
         args = [*prefix, sys.executable, "-B", os.path.abspath(__file__), kind, self.name, endpoint, queue, lab.random.randrange(2 ** 31), rate, hold, history.filler]
+        args += [keys] if keys else []
         with open(writing, "wb") as out:
             self.program = Program(lab, [str(arg) for arg in args], stdout=out, env={"TMPDIR": lab.dir})  # what it leaves when killed goes with the lab
         self.reader = threading.Thread(target=self._read, args=(reading,), daemon=True)
@@ -98,10 +100,10 @@ class Hand:
         self.program.signal(signal.SIGCONT)
 
 
-def main(kind, name, endpoint, queue, seed, rate, hold, filler):
+def main(kind, name, endpoint, queue, seed, rate, hold, filler, keys=None):
     told = Told(int(filler))
     signal.signal(signal.SIGTERM, lambda *_: told.stop_putting.set())
-    worker = KINDS[kind](told, endpoint, queue, int(seed), rate=float(rate), hold=float(hold))
+    worker = KINDS[kind](told, endpoint, queue, int(seed), rate=float(rate), hold=float(hold), curve=curve_of(keys) if keys else None)
     worker.name = name
     worker.run()
     return 0

@@ -113,9 +113,8 @@ class History:
         check(not lost, "%d accepted items were never done, such as %s", len(lost), sorted(lost)[:5])
 
 
-def settle(history, broker, workers, lab, queue="q", drained=None):
-    """The faults are over: puts go on, the queue is drained, the workers end, and all that was promised is kept.
-    `drained` waits until the queue is finished where it cannot be asked from here."""
+def settle(history, broker, workers, lab, queue="q"):
+    """The faults are over: puts go on, the queue is drained, the workers end, and all that was promised is kept."""
     accepted = len(history.accepted)
     until(lambda: len(history.accepted) > accepted or history.wrong, 30 * lab.slow, "puts go on after the faults")
     history.check_promises()
@@ -123,10 +122,7 @@ def settle(history, broker, workers, lab, queue="q", drained=None):
     for worker in workers:
         if worker.puts:
             worker.join(90)
-    if drained is None:
-        broker.await_stat(queue, 90, unfinished=0)
-    else:
-        check(drained(), "the queue is not drained")
+    broker.await_stat(queue, 90, unfinished=0)
     history.stop_getting.set()
     for worker in workers:
         worker.join(90)
@@ -137,20 +133,20 @@ def settle(history, broker, workers, lab, queue="q", drained=None):
 class Worker(threading.Thread):
     puts = False
 
-    def __init__(self, history, endpoint, queue, seed, patience=60, rate=0, hold=0):
+    def __init__(self, history, endpoint, queue, seed, patience=60, rate=0, hold=0, curve=None):
         """`rate`: requests a second at most; 0: as many as go. `hold`: for so long a getter holds each fourth of its answers."""
         super().__init__(daemon=True)
         self.history, self.queue, self.patience = history, queue, patience
         self.random = random.Random(seed)
         self.pause, self.hold = 1 / rate if rate else 0, hold
-        self.client = Client(endpoint, timeout=patience, riding=True, hello=False)
+        self.client = Client(endpoint, timeout=patience, riding=True, hello=False, curve=curve)
         self._say_hello(time.monotonic() + patience)
 
     def _say_hello(self, deadline):
         """Also when that is just the moment of a fault."""
         while True:
             try:
-                self.client.hello(timeout=3)
+                self.client.greet()
                 return
             except NoAnswer:
                 if time.monotonic() > deadline:

@@ -13,6 +13,12 @@ def read_key(path, which="public-key"):
         return re.search(which + r' = "(.{40})"', file.read()).group(1).encode()
 
 
+def curve_of(directory):
+    """What a Client takes as `curve`, from the keys that a client's host has."""
+    own = os.path.join(directory, "client_secret")
+    return read_key(own), read_key(own, "secret-key"), read_key(os.path.join(directory, "broker"))
+
+
 class KeyRing:
     """A keys directory of a broker. `client(name)` speaks the protocol with a client's keys."""
 
@@ -46,9 +52,7 @@ class KeyRing:
         self.reload()
 
     def curve(self, name):
-        own = self.of(name)
-        return (read_key(os.path.join(own, "client_secret")), read_key(os.path.join(own, "client_secret"), "secret-key"),
-                read_key(os.path.join(own, "broker")))
+        return curve_of(self.of(name))
 
     def client(self, name, endpoint=None, **more):
         client = Client(endpoint or self.broker.endpoint, timeout=20 * self.lab.slow, curve=self.curve(name), **more)
