@@ -1,19 +1,21 @@
-"""kill -9 of the broker at random moments under load: nothing answered is lost, nothing answered done comes again."""
+"""kill -9 of the broker under load, after so many answers as the seed says: nothing answered is lost, nothing answered done comes again."""
 import collections
 import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import check, check_equal, main, scenario
+from nqlab import check, check_equal, main, scenario, until
 from nqlab.history import Getter, History, Putter, settle
 
 
-def kill_and_start(broker, lab, still_well):
-    time.sleep(lab.random.uniform(0.02, 0.5))
+def kill_and_start(broker, lab, count, most, still_well):
+    """Kill it at once, or when `count()` of what is answered has risen by so many; see that it starts."""
+    wanted = count() + lab.random.choice((0, 1, lab.random.randrange(most), lab.random.randrange(most)))
+    until(lambda: still_well() or count() >= wanted, 60 * lab.slow, "answers come")
     check(broker.running(), "the broker ended by itself")
     broker.kill()
     if lab.random.random() < 0.3:
-        time.sleep(lab.random.uniform(0, 0.3))
+        time.sleep(lab.random.uniform(0, 0.3))  # long enough that clients find nobody, or not: nothing tells how far they are
     took = broker.start()
     still_well()
     return took
@@ -29,7 +31,7 @@ def clients_with_a_history(lab):
     for worker in workers:
         worker.start()
     kills = 200 if lab.long else 20
-    slowest = max(kill_and_start(broker, lab, history.check_promises) for _ in range(kills))
+    slowest = max(kill_and_start(broker, lab, lambda: len(history.accepted), 4000, history.check_promises) for _ in range(kills))
     settle(history, broker, workers, lab)
     lab.note("%d kills, %d puts answered, %d delivered more than once, %d leases lost, %d reconnects, slowest start %.2f s" % (
         kills, len(history.accepted), history.again(), history.lost_leases, history.reconnects, slowest))
@@ -49,12 +51,16 @@ def programs_ride_through(lab):
             producers.append(broker.spawn("netqueue-producer", "q", "--rate", "10000", stdin=file))
     consumers = [broker.spawn("netqueue-consumer", "q") for _ in range(2)]
 
+    def puts():
+        stat = broker.stat("q")
+        return stat.puts if stat else 0
+
     def still_well():
         for program in consumers + producers:
             check(program.running() or program.process.returncode == 0, "%s ended with %s: %s", program.tag, program.process.returncode, program.err)
 
     for _ in range(kills):
-        kill_and_start(broker, lab, still_well)
+        kill_and_start(broker, lab, puts, 10000, still_well)
     for producer in producers:
         producer.wait(200).expect(0)
     broker.await_stat("q", 60, unfinished=0)  # tells the numbers when it does not end
@@ -107,7 +113,7 @@ def killed_while_idle(lab):
     client.put("expiring", "gone")
     client.drop()
     broker.kill()
-    time.sleep(0.5)
+    time.sleep(0.5)  # some of the delays passes while there is no broker
     broker.start()
     stat = broker.stat("q")
     check_equal(stat.ready + stat.delayed, 2, "items")

@@ -1,25 +1,59 @@
-"""A bad network between the real programs and the broker: cut connections, lost answers, stalls. Nothing is lost, nothing is stored or printed twice."""
+"""A bad network between the real programs and the broker: cut connections, lost answers, stalls. Nothing is lost, nothing is stored or printed twice.
+
+Faults come when so many puts and dones more are stored, and after so many bytes then, numbers from the seed. (Not after so many bytes alone: a
+link that always breaks before a whole request has passed lets nothing through.) Times are waited for only where the fault is one of time: a stall.
+"""
+import itertools
 import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import check, check_equal, main, scenario
+from nqlab import check, check_equal, main, scenario, until
 from nqlab.proxy import Proxy
 
 
+class Course:
+    """How far the work has come, asked on a connection that the faults do not touch."""
+
+    def __init__(self, lab, broker, proxy, producer):
+        self.lab, self.watcher, self.proxy, self.producer = lab, broker.client(), proxy, producer
+
+    def goes_on(self):
+        return self.producer.running()
+
+    def _stored(self):
+        stat = self.watcher.stat("q")
+        return stat.puts + stat.dones
+
+    def await_more(self, most):
+        """Until so many puts and dones more are stored as the seed says."""
+        wanted = self._stored() + self.lab.random.randrange(most)
+        until(lambda: self._stored() >= wanted or not self.goes_on(), 60 * self.lab.slow, "puts and dones are stored")
+
+    def await_end_of_sessions(self):
+        until(lambda: self.watcher.call("ping").ping.sessions == 1, 60 * self.lab.slow, "sessions end")
+
+    def lose(self, sender, most, least=1):
+        """After some bytes more of that sender, what follows is lost, at least so many bytes; then the connection ends."""
+        self.proxy.limit(sender, self.lab.random.randrange(most))
+        until(lambda: self.proxy.lost[sender] >= least or not self.goes_on(), 60 * self.lab.slow, "bytes of the %s pass" % sender)
+        self.proxy.cut(reset=self.lab.random.random() < 0.5)
+        self.proxy.limit(sender, None)
+
+
 def through(lab, faults, count, rate, queue_options=(), session_grace="20s"):
-    """One producer and one consumer through a proxy while faults(proxy) is called again and again."""
+    """One producer and one consumer through a proxy while faults(proxy, course) is called again and again."""
     broker = lab.broker("--session-grace", session_grace)
-    if queue_options:
-        broker.admin("declare", "q", *queue_options).expect(0)
+    broker.admin("declare", "q", *queue_options).expect(0)
     proxy = Proxy(broker.endpoint)
     text = b"".join(b"line %d\n" % i for i in range(count))
     consumer = lab.spawn("netqueue-consumer", "q", server=proxy.endpoint)
     with open(lab.write("in", text), "rb") as file:
         producer = lab.spawn("netqueue-producer", "q", "--rate", rate, stdin=file, server=proxy.endpoint)
+    course = Course(lab, broker, proxy, producer)
     try:
-        while producer.running():
-            faults(proxy)
+        while course.goes_on():
+            faults(proxy, course)
         producer.wait(60).expect(0)
         check_equal(broker.stat("q").puts, count, "items stored of those the producer says are stored")
         broker.admin("join", "q", timeout=60).expect(0)
@@ -37,45 +71,41 @@ def through(lab, faults, count, rate, queue_options=(), session_grace="20s"):
 
 @scenario
 def cuts(lab):
-    """connections end at random moments, politely or not"""
-    def fault(proxy):
-        time.sleep(lab.random.uniform(0.02, 0.4))
-        proxy.cut(reset=lab.random.random() < 0.5)
+    """connections end in the middle of requests, politely or not"""
+    def fault(_proxy, course):
+        course.await_more(6000)
+        course.lose("clients", 3000)
     through(lab, fault, 200000 if lab.long else 40000, "8000")
 
 
 @scenario
 def lost_answers(lab):
-    """for a moment nothing that the broker answers arrives, then the connection ends"""
-    def fault(proxy):
-        time.sleep(lab.random.uniform(0.05, 0.4))
-        proxy.swallow = True
-        time.sleep(lab.random.uniform(0.005, 0.1))
-        proxy.cut(reset=True)
-        proxy.swallow = False
+    """what the broker answers is lost from any byte on, then the connection ends"""
+    def fault(_proxy, course):
+        course.await_more(6000)
+        course.lose("broker", 3000, lab.random.choice((1, 20, 200)))
     through(lab, fault, 200000 if lab.long else 40000, "8000")
 
 
 @scenario
 def lost_answers_on_a_full_queue(lab):
     """the same with a bounded queue: puts wait, runs are accepted in parts"""
-    def fault(proxy):
-        time.sleep(lab.random.uniform(0.05, 0.3))
-        proxy.swallow = lab.random.random() < 0.7
-        time.sleep(lab.random.uniform(0.005, 0.05))
-        proxy.cut(reset=True)
-        proxy.swallow = False
+    def fault(_proxy, course):
+        course.await_more(1000)
+        course.lose("broker" if lab.random.random() < 0.7 else "clients", 1000)
     through(lab, fault, 40000 if lab.long else 8000, "2000", ["--maxsize", "5"])
 
 
 @scenario
 def stalls(lab):
     """nothing passes for up to a second, then all of it; now and then the connection ends behind a stall"""
-    def fault(proxy):
-        time.sleep(lab.random.uniform(0.1, 0.3))
+    ends = itertools.cycle(lab.random.sample((True, True, True, False, False), 5))
+
+    def fault(proxy, course):
+        course.await_more(4000)
         proxy.hold = True
-        time.sleep(lab.random.uniform(0.1, 1.0))
-        if lab.random.random() < 0.6:
+        time.sleep(lab.random.uniform(0.1, 1.0))  # a stall is time in which nothing happens
+        if next(ends):
             proxy.cut(reset=True)
         proxy.hold = False
     through(lab, fault, 100000 if lab.long else 25000, "4000")
@@ -106,19 +136,22 @@ def connections_that_pass_nothing(lab):
 
 @scenario
 def cuts_longer_than_the_grace(lab):
-    """sessions end: items come again, flagged; each is stored once and done once"""
+    """sessions end, or do not quite: items come again, flagged; each is stored once and done once"""
     broker = lab.broker("--session-grace", "200ms", "--session-timeout", "2s")
+    broker.admin("declare", "q").expect(0)
     proxy = Proxy(broker.endpoint)
     count = 12000
     with open(lab.write("in", b"".join(b"%d\n" % i for i in range(count))), "rb") as file:
         producer = lab.spawn("netqueue-producer", "q", "--rate", "1500", stdin=file, server=proxy.endpoint)
     consumers = [lab.spawn("netqueue-consumer", "q", server=proxy.endpoint) for _ in range(2)]
+    course = Course(lab, broker, proxy, producer)
     try:
-        while producer.running():
-            time.sleep(lab.random.uniform(0.3, 0.8))
+        while course.goes_on():
+            course.await_more(4000)
             proxy.hold = True
             proxy.cut(reset=True)
-            time.sleep(lab.random.uniform(0.0, 2.0))
+            if lab.random.random() < 0.7:
+                course.await_end_of_sessions()
             proxy.hold = False
         producer.wait(60).expect(0)
         broker.admin("join", "q", timeout=60).expect(0)

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a broker that cuts connections, holds bytes back, or swallows answers before it cuts."""
+"""A TCP proxy in front of a broker that cuts connections, holds bytes back, or loses what comes after so many bytes."""
 import select
 import socket
 import struct
@@ -16,8 +16,9 @@ class Proxy(threading.Thread):
         self.peers = {}        # socket -> the one on the other side
         self.from_broker = set()
         self.dumb = set()      # of these what comes is lost
-        self.swallow = False   # what the broker sends is lost
         self.hold = False      # nothing passes, nothing is lost
+        self.limits = {}       # "broker" or "clients" -> so many of its bytes pass yet, what comes then is lost
+        self.lost = {"broker": 0, "clients": 0}
         self.stopped = False
         self.flip = 0          # so many of the next long pieces get one bit turned
         self.recorded = None   # a bytearray: what passes is added to it
@@ -53,7 +54,8 @@ class Proxy(threading.Thread):
 
     def _pass_on(self, one):
         with self.lock:
-            other, lost = self.peers.get(one), one in self.dumb or (self.swallow and one in self.from_broker)
+            other, sender = self.peers.get(one), "broker" if one in self.from_broker else "clients"
+            dumb = one in self.dumb
         if other is None:
             return
         try:
@@ -63,12 +65,28 @@ class Proxy(threading.Thread):
                 data = data[:400] + bytes([data[400] ^ 1]) + data[401:]
             if self.recorded is not None:
                 self.recorded += data
-            if data and not lost:
-                other.sendall(data)
+            passes = b"" if dumb else self._within_limit(sender, data)
+            if passes:
+                other.sendall(passes)
         except OSError:
             data = b""
         if not data:
             self._close(one, other)
+
+    def _within_limit(self, sender, data):
+        with self.lock:
+            limit = self.limits.get(sender)
+            if limit is None:
+                return data
+            passes = data[:limit]
+            self.limits[sender] -= len(passes)
+            self.lost[sender] += len(data) - len(passes)
+            return passes
+
+    def limit(self, sender, count):
+        """Only so many bytes more pass that `sender` sends, the "broker" or the "clients"; None: all do."""
+        with self.lock:
+            self.limits[sender], self.lost[sender] = count, 0
 
     def _close(self, *pair):
         with self.lock:
