@@ -134,10 +134,10 @@ class LongWork:
     """A consumer on the clients' host works on one item until it is told to end."""
 
     def __init__(self, lab, network, lease):
-        self.network, self.seen, self.go_on = network, lab.path("seen"), lab.path("go-on")
+        self.network, self.seen, self.hold = network, lab.path("seen"), lab.write("hold", b"")
         network.ask("netqueue", "declare", "work", "--lease", lease).expect(0)
         network.ask("netqueue-producer", "work", "long").expect(0)
-        command = 'cat >> "%s"; until test -e "%s"; do sleep 0.1; done' % (self.seen, self.go_on)
+        command = 'cat >> "%s"; while test -e "%s"; do sleep 0.1; done' % (self.seen, self.hold)
         self.worker = network.spawn("netqueue-consumer", "work", "-n", "1", "--", "sh", "-c", command)
         network.await_stat("work", leased=1)
 
@@ -145,8 +145,7 @@ class LongWork:
         """The lease was kept all the time, and the item is done."""
         stat = self.network.stat("work")
         check_equal((stat["leased"], stat["redelivered"], stat["failed"]), (1, 0, 0), "leased, redelivered, failed")
-        with open(self.go_on, "wb"):
-            pass
+        os.unlink(self.hold)
         self.worker.wait().expect(0)
         self.network.await_stat("work", unfinished=0, redelivered=0, dones=1)
         with open(self.seen, "rb") as file:
@@ -273,9 +272,11 @@ def clients_that_vanish(lab, network):
     """the link goes with clients behind it and without FIN or RST: what they held goes to others"""
     network.ask("netqueue-producer", "q", *range(20)).expect(0)
     held = lab.path("held")
-    network.spawn("netqueue-consumer", "-j", "5", "q", "--", "sh", "-c", 'cat >> "%s"; echo >> "%s"; exec sleep 600' % (held, held))
+    command = 'cat >> "%s"; echo >> "%s"; while test -e "%s"; do sleep 0.1; done' % (held, held, held)  # ends with the test's directory
+    network.spawn("netqueue-consumer", "-j", "5", "q", "--", "sh", "-c", command)
     until(lambda: os.path.exists(held) and open(held, "rb").read().count(b"\n") >= 5, 30 * lab.slow, "five commands run")
-    network.plug("down")
+    network.link.both(CUT)
+    until_given_up(network, ("q",))
     got = network.ask("netqueue-consumer", "q", "-n", "20", "--max-idle", "30s")
     check_equal(sorted(map(int, got.out.split())), list(range(20)), "what another consumer got")
     network.await_stat("q", unfinished=0)
