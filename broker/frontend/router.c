@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "lanes.h"
+#include "local_socket.h"
 #include "patience.h"
 #include "table.h"
 #include "zap.h"
@@ -117,6 +118,23 @@ static enum nq_status secure(struct router *self, const struct router_config *co
     return self->zap != NULL ? NQ_OK : refuse(error, NQ_UNREACHABLE, "cannot start the thread that authenticates");
 }
 
+// libzmq takes the file of a listener that is at work over without a word, and leaves none behind when it ends.
+static bool is_taken(const char *endpoint)
+{
+    static const char ipc[] = "ipc://";
+    return strncmp(endpoint, ipc, strlen(ipc)) == 0 && local_socket_is_served(endpoint + strlen(ipc));
+}
+
+static enum nq_status refuse_endpoint(struct router_error *error, const char *what)
+{
+    int why = zmq_errno();
+    refuse(error, why == EINVAL || why == EPROTONOSUPPORT || why == ENODEV ? NQ_BAD_CONFIG : NQ_UNREACHABLE, what);
+    if (why == ENODEV) {
+        snprintf(error->text, sizeof(error->text), "%s: expected an address of this host, an interface or *", what);
+    }
+    return error->status;
+}
+
 static enum nq_status bind_one(struct router *self, const char *endpoint, struct router_error *error)
 {
     char *bound = self->endpoints[self->endpoint_count];
@@ -124,8 +142,12 @@ static enum nq_status bind_one(struct router *self, const char *endpoint, struct
     char what[320];
     snprintf(what, sizeof(what), "cannot listen on %.250s", endpoint);
     set_option(self->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL || strstr(endpoint, "://*") != NULL ? 1 : 0);
+    if (is_taken(endpoint)) {
+        errno = EADDRINUSE;
+        return refuse(error, NQ_UNREACHABLE, what);
+    }
     if (zmq_bind(self->socket, endpoint) != 0) {
-        return refuse(error, zmq_errno() == EINVAL || zmq_errno() == EPROTONOSUPPORT ? NQ_BAD_CONFIG : NQ_UNREACHABLE, what);
+        return refuse_endpoint(error, what);
     }
     if (zmq_getsockopt(self->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
         return refuse(error, NQ_UNREACHABLE, what);

@@ -1,6 +1,9 @@
 // The ROUTER against plain DEALER sockets in the same process.
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "lanes.h"
@@ -135,4 +138,32 @@ Test(router, a_port_in_use_is_said_clearly)
     cr_assert_null(second);
     cr_assert_not_null(strstr(error.text, endpoints[0]));
     cr_assert_not_null(strstr(error.text, "in use"));
+}
+
+Test(router, a_local_socket_in_use_is_not_taken_over)
+{
+    char folder[] = "/tmp/nq-router-XXXXXX", endpoint[64];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/socket", folder);
+    const char *const endpoints[] = {endpoint};
+    const struct router_config config = {.endpoints = endpoints, .endpoint_count = 1, .frame_bytes_max = 1000};
+    struct router_error error = {0};
+    struct router *first, *second;
+    cr_assert_eq(router_open(&config, &first, &error), NQ_OK, "%s", error.text);
+    cr_assert_eq(router_open(&config, &second, &error), NQ_UNREACHABLE);
+    cr_assert_not_null(strstr(error.text, "in use"));
+    router_close(&first);
+    cr_assert_eq(router_open(&config, &first, &error), NQ_OK, "a socket that nobody serves is: %s", error.text);
+    router_close(&first);
+    rmdir(folder);
+}
+
+Test(router, a_name_is_no_address_to_listen_on)
+{
+    const char *const endpoints[] = {"tcp://no-such-interface:5510"};
+    const struct router_config config = {.endpoints = endpoints, .endpoint_count = 1, .frame_bytes_max = 1000};
+    struct router_error error = {0};
+    struct router *none;
+    cr_assert_eq(router_open(&config, &none, &error), NQ_BAD_CONFIG);
+    cr_assert_not_null(strstr(error.text, "expected an address of this host"));
 }
