@@ -1,4 +1,4 @@
-// Lets the n-th allocation fail. Linked with nq_failing_alloc, the calls of malloc, calloc, realloc, strdup in all that is linked
+// Lets the n-th allocation fail. Linked with nq_failing_alloc, the calls of malloc and its kin in all that is linked
 // statically (ours) come by here; foreign libraries keep theirs.
 #pragma once
 #include <stdbool.h>
