@@ -46,6 +46,7 @@ struct nq_producer {
     bool streams;        // the caller was held up lately: more will follow at once
     uint64_t held_up_ms; // when, by connection_tick_ms
     struct nq_producer_failure failure;
+    uint64_t unknown_end; // behind the last item of which was told that nobody knows
     char queue[NQ_NAME_BYTES_MAX + 1];
 };
 
@@ -129,24 +130,33 @@ static void batch_recycle(struct batch *batch)
     self->spare = batch;
 }
 
-// Of batches that were under way together any may be answered first. What counts is the first item that is not stored, and how far
-// those reach whose outcome nobody knows.
+// How far those reach whose outcome nobody knows: also what is still under way behind the first that failed.
+static void note_unknown(struct nq_producer *self)
+{
+    struct nq_producer_failure *failure = &self->failure;
+    uint64_t end = self->unknown_end;
+    for (const struct batch *batch = self->flying; batch != NULL && failure->status != NQ_OK; batch = batch->next) {
+        if (request_was_sent(batch->request) && batch->first_index + batch->count > end) {
+            end = batch->first_index + batch->count;
+        }
+    }
+    failure->outcome_unknown = failure->status != NQ_OK && end > failure->failed_index;
+    failure->unknown_count = failure->outcome_unknown ? end - failure->failed_index : 0;
+}
+
+// Of batches that were under way together any may be answered first. What counts is the first item that is not stored.
 static void fail(struct nq_producer *self, enum nq_status status, uint64_t index, uint64_t unknown, const struct wire_reply *reply)
 {
     struct nq_producer_failure *failure = &self->failure;
-    bool is_first = failure->status == NQ_OK || index < failure->failed_index;
-    uint64_t unknown_end = failure->outcome_unknown ? failure->failed_index + failure->unknown_count : 0;
-    if (status == NQ_OUTCOME_UNKNOWN && index + unknown > unknown_end) {
-        unknown_end = index + unknown;
+    if (status == NQ_OUTCOME_UNKNOWN && index + unknown > self->unknown_end) {
+        self->unknown_end = index + unknown;
     }
-    if (is_first) {
+    if (failure->status == NQ_OK || index < failure->failed_index) {
         failure->status = status;
         failure->failed_index = index;
         (void)client_fail_on(self->client, status, "put to", self->queue, reply);
         (void)snprintf(failure->text, sizeof failure->text, "%s", self->client->error);
     }
-    failure->outcome_unknown = unknown_end > failure->failed_index;
-    failure->unknown_count = failure->outcome_unknown ? unknown_end - failure->failed_index : 0;
 }
 
 static void send_gathered(struct nq_producer *self);
@@ -168,6 +178,7 @@ static void batch_ended(struct request *request, const struct outcome *outcome)
     if (outcome->status != NQ_OK) {
         fail(self, outcome->status, batch->first_index + request->accepted, batch->count - request->accepted, outcome->reply);
     }
+    note_unknown(self);
     batch_recycle(batch);
     if (self->failure.status == NQ_OK && !self->streams) {
         send_gathered(self);

@@ -299,7 +299,8 @@ NQ_EXPORT void nq_semaphore_close(struct nq_semaphore **semaphore_p);
 // is gathered into the next request. The first failure is kept: every later call returns it, and nothing more is sent, so the items
 // before `failed_index` are stored and none from it on is. That is final when nq_producer_confirmed equals `failed_index`. Requests are
 // on their way several at a time and a later one may be answered first, so before that, in a put or after a flush whose time was over,
-// an earlier item may still turn out to be the first one that failed; and what is behind it may become `outcome_unknown`.
+// an earlier item may still turn out to be the first one that failed; and what is still under way behind it counts as `outcome_unknown`
+// until it is answered.
 
 struct nq_producer_options {
     size_t window_items;  // unconfirmed at most; 0: 10,000

@@ -151,6 +151,33 @@ Test(producer, flush_times_out_and_close_calls_back)
     rig_end(&rig);
 }
 
+// Both runs are given up, the first of them earlier; whenever one looks, all that left may be stored.
+Test(producer, what_is_under_way_behind_a_failure_may_be_stored)
+{
+    struct rig rig = rig_make_with(400);
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    cr_assert_eq(produce(producer, 1, 2), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 100), NQ_TIMED_OUT);
+    cr_assert_eq(produce(producer, 3, 3), NQ_OK);
+    enum nq_status status = NQ_TIMED_OUT;
+    while (status == NQ_TIMED_OUT) {
+        status = nq_producer_flush(producer, 1);
+    }
+    const struct nq_producer_failure *failure = nq_producer_failure(producer);
+    cr_assert_eq(status, NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(failure->failed_index, 1);
+    cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
+    fake_broker_pause(rig.broker, false);
+    (void)nq_producer_close(&producer, 5000);
+    rig_end(&rig);
+}
+
 Test(consumer, hands_out_in_order_and_confirms_dones)
 {
     struct rig rig = rig_make();
