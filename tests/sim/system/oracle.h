@@ -56,7 +56,7 @@ struct oracle_grant {
     bool has_headers;
     uint32_t delivery;
     bool redelivered, at_most_once;
-    uint64_t *last_fresh_seq; // of the connection, in this queue
+    uint64_t *last_fresh_seq; // of the connection, in this queue; NULL: the get was first asked on an earlier one
 };
 void oracle_granted(const struct oracle_grant *grant);
 void oracle_turn_ended(void);
