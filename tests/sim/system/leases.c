@@ -13,6 +13,7 @@ struct lease { // the last one that left the broker
     uint64_t granted_us;
     bool in_hands;           // of a client's application
     bool named;              // by a request since then, or its session has said HELLO: it may be over
+    bool carried;            // over a restart: its token of before is good, too
     uint64_t other_named_us; // when a token of another delivery of it came; 0: never
 };
 
@@ -67,7 +68,9 @@ static void grant(const struct oracle_grant *grant)
         world_fail("item %llu is handed out, and is in somebody's hands on a lease that runs", (unsigned long long)grant->id);
     }
     if (!again) {
-        *lease = (struct lease){.grant = *grant, .granted_us = world_now_us(), .other_named_us = lease->other_named_us};
+        bool carried = same_place && is_same_get(before, grant) && before->delivery == grant->delivery;
+        *lease = (struct lease){
+            .carried = carried, .grant = *grant, .granted_us = world_now_us(), .other_named_us = lease->other_named_us};
     }
     leases_top = grant->id > leases_top ? grant->id : leases_top;
 }
@@ -161,7 +164,8 @@ void leases_done(const struct leases_token *token, uint64_t came_us, bool exact,
     if (status == NQ_NOT_LEASED && is_of(lease, token)) {
         world_fail("item %llu was handed out, and its task_done says that it never was", (unsigned long long)lease->grant.id);
     }
-    if (exact && !is_of(lease, token) && !lease->named && lease->granted_us < came_us && runs(&lease->grant) &&
+    bool of_before = lease->carried && lease->grant.delivery == token->delivery;
+    if (exact && !is_of(lease, token) && !of_before && !lease->named && lease->granted_us < came_us && runs(&lease->grant) &&
         !lease->grant.at_most_once) {
         world_fail("item %llu is done by a token of an earlier delivery, while a later one is on lease",
                    (unsigned long long)lease->grant.id);
