@@ -312,15 +312,26 @@ static bool sort_restored(struct engine *self)
     return sort_list(self, &self->streams_by_use, compare_streams);
 }
 
-// After a crash: what is ready may have been handed out since the last commit.
+static void doubt(struct engine *self, struct item *item)
+{
+    item->redelivered = true;
+    if (item->covered) { // its run's record speaks for all that it covers
+        item->run->redelivered = true;
+        run_changed(self, item->run);
+    } else {
+        item_changed(self, item);
+    }
+}
+
+// After a crash: what is ready may have been handed out since the last commit. So may what is on lease: the lease may have ended, the
+// item have gone to another; if its get is answered again, the answer says so.
 static void doubt_deliveries(struct engine *self)
 {
     size_t at = 0;
     for (struct item *item = item_index_next(&self->items, &at); item != NULL; item = item_index_next(&self->items, &at)) {
         bool ready = item->state == ITEM_READY || (item->state == ITEM_DELAYED && item->due_ms <= self->now_ms);
-        if (ready && !item->redelivered) {
-            item->redelivered = true;
-            item_changed(self, item);
+        if ((ready || item->state == ITEM_LEASED) && !item->redelivered) {
+            doubt(self, item);
         }
     }
 }

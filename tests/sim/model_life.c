@@ -405,7 +405,7 @@ void model_restart(struct model *self, bool clean, uint64_t now_ms, uint64_t epo
             continue;
         }
         item->doubt = self->has_crashed; // a graceful stop does not end it
-        if (!clean && item->state == MODEL_READY) {
+        if (!clean && (item->state == MODEL_READY || item->state == MODEL_LEASED)) {
             item->redelivered = true; // it may have been handed out, and nobody wrote it down
         }
         if (item->state == MODEL_LEASED) {

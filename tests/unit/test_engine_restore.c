@@ -98,6 +98,29 @@ Test(restore, a_ready_item_leased_and_lost_in_a_crash_is_flagged)
     engine_grant_clear(&grant);
 }
 
+// The lease of the first ended, and the second had the items, when the broker crashed: of that nothing is known any more.
+Test(restore, an_answer_given_again_after_a_crash_says_that_others_may_have_had_its_items)
+{
+    uint64_t first = rig_session(&rig, 1), second = rig_session(&rig, 2);
+    struct queue *queue = rig_queue(&rig, "q");
+    struct engine_grant grant;
+    rig_put(&rig, queue, 0, 1, 3);
+    rig_get(&rig, queue, first, 1, 3, &grant);
+    engine_grant_clear(&grant);
+    rig_commit(&rig);
+    rig_tick(&rig, 3600 * 1000);
+    rig_get(&rig, queue, second, 1, 3, &grant);
+    cr_assert_eq(grant.count, (size_t)3);
+    engine_grant_clear(&grant);
+    for (int start = 0; start < 2; start++) { // a graceful stop does not end the doubt
+        rig_restart(&rig, start > 0);
+        cr_assert_eq(engine_session_grant(rig.engine, first, 1, &grant), ENGINE_OK);
+        cr_assert_eq(grant.count, (size_t)3);
+        cr_assert(grant.items[0].redelivered && grant.items[1].redelivered && grant.items[2].redelivered);
+        engine_grant_clear(&grant);
+    }
+}
+
 Test(restore, streams_expire_by_their_last_use_after_a_restart)
 {
     uint64_t a = rig_session(&rig, 1);
