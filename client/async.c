@@ -1,5 +1,6 @@
 // The non-blocking form: requests are started, completions collected.
 #include <stdlib.h>
+#include <string.h>
 
 #include "client.h"
 #include "finish.h"
@@ -9,6 +10,7 @@ struct completion_entry {
     struct nq_client *client;
     struct nq_completion completion;
     struct request *request; // NULL once it has ended
+    char *why;               // malloc'd; NULL: the status says it all
     bool at_most_once;
 };
 
@@ -23,6 +25,13 @@ static void append(struct completion_entry *entry)
         client->completions_first = entry;
     }
     client->completions_last = entry;
+}
+
+static void note_why(struct completion_entry *entry, const struct outcome *outcome)
+{
+    char why[200];
+    client_detail(entry->client, entry->completion.status, outcome->reply, why, sizeof why);
+    entry->why = why[0] != '\0' ? strdup(why) : NULL; // without memory the status has to do
 }
 
 // The items of a get, in an array of their own.
@@ -78,6 +87,9 @@ static void request_ended(struct request *request, const struct outcome *outcome
     } else if (outcome->reply != NULL && outcome->status == NQ_OK) {
         entry->completion.status = take_numbers(entry, outcome->reply);
     }
+    if (entry->completion.status != NQ_OK) {
+        note_why(entry, outcome);
+    }
     append(entry);
 }
 
@@ -87,6 +99,9 @@ static void tokens_ended(struct token_batch *batch, const struct outcome *outcom
     entry->client->background--;
     for (size_t i = 0; i < batch->count && entry->completion.status == NQ_OK; i++) {
         entry->completion.status = token_status(outcome, entry->request, i);
+    }
+    if (entry->completion.status != NQ_OK) {
+        note_why(entry, outcome);
     }
     append(entry);
 }
@@ -361,6 +376,11 @@ enum nq_status nq_next_completion(struct nq_client *client, struct nq_completion
     if (out->items_count > 0) {
         answer_is_taken(out->items[0]->answer, (uint32_t)out->items_count);
     }
+    if (out->status != NQ_OK) {
+        bool more = entry->why != NULL;
+        (void)client_fail(client, out->status, "%s%s%s", nq_status_text(out->status), more ? ": " : "", more ? entry->why : "");
+    }
+    free(entry->why);
     free(entry);
     return NQ_OK;
 }
@@ -393,6 +413,7 @@ void completions_free(struct nq_client *client)
         }
         free(entry->completion.items);
         free(entry->completion.stats);
+        free(entry->why);
         free(entry);
     }
     client->completions_last = NULL;

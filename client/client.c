@@ -26,9 +26,7 @@ enum nq_status client_fail(struct nq_client *client, enum nq_status status, cons
     return status;
 }
 
-// What can be said beyond the status.
-static void take_detail(const struct nq_client *client, enum nq_status status, const struct wire_reply *reply, char *out,
-                        size_t size)
+void client_detail(const struct nq_client *client, enum nq_status status, const struct wire_reply *reply, char *out, size_t size)
 {
     out[0] = '\0';
     if (reply != NULL && reply->detail.len > 0) {
@@ -47,7 +45,7 @@ enum nq_status client_fail_on(struct nq_client *client, enum nq_status status, c
                               const struct wire_reply *reply)
 {
     char detail[200];
-    take_detail(client, status, reply, detail, sizeof detail);
+    client_detail(client, status, reply, detail, sizeof detail);
     return client_fail(client, status, "%s%s%.128s%s: %s%s%s", what, queue != NULL ? " '" : "", queue != NULL ? queue : "",
                        queue != NULL ? "'" : "", nq_status_text(status), detail[0] != '\0' ? ": " : "", detail);
 }

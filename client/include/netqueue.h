@@ -372,7 +372,7 @@ NQ_EXPORT enum nq_status nq_consumer_close(struct nq_consumer **consumer_p, uint
 struct nq_completion {
     uint64_t request; // what the nq_start_* function returned
     void *user;
-    enum nq_status status;
+    enum nq_status status;  // not NQ_OK: nq_error_text() says more, until the next call
     size_t accepted;        // put
     uint64_t last_seq;      // put
     struct nq_item **items; // get: taken over by the caller, the array with nq_free, each item as after nq_get

@@ -5,7 +5,7 @@ from array import array
 from ctypes import byref, c_char_p, c_void_p, cast, string_at
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ._errors import LEASE_LOST, OK, error_of
+from ._errors import LEASE_LOST, OK, ORDINARY, error_of
 from ._library import (COUNTERS, WAIT_FOREVER, Body, GetOptions, HeaderField, PutOptions, RequeueOptions, bytes_at, fill_options, lib,
                        table_of)
 
@@ -47,6 +47,10 @@ class QueueStats(NamedTuple):
     consumers: int
     maxsize: int
     temporary: bool
+
+
+def _error_text(hub: Any) -> str:
+    return str(lib.nq_error_text(hub.client).decode("utf-8", "replace"))
 
 
 def _stats_of(raw: Any) -> QueueStats:
@@ -119,7 +123,7 @@ class Operation:
 
     def refusal(self, hub: Any) -> int:
         """Why the library did not start it."""
-        self.text = lib.nq_error_text(hub.client).decode("utf-8", "replace")
+        self.text = _error_text(hub)
         return int(lib.nq_error_status(hub.client))
 
     def complete(self, hub: Any, completion: Any) -> None:
@@ -131,6 +135,8 @@ class Operation:
             self.stats = _stats_of(completion.stats.contents)
             lib.nq_free(completion.stats)
         self.count, self.accepted = completion.count, completion.accepted
+        if completion.status not in ORDINARY:
+            self.text = "%s %r: %s" % (self.what, self.queue.decode("utf-8", "replace"), _error_text(hub))
         self.end(hub, completion.status)
 
     def end(self, hub: Any, status: int) -> None:

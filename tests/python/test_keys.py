@@ -40,6 +40,13 @@ class Keys(unittest.TestCase):
         self.refused("putter", "Queue()", "")
         self.refused(None, "Queue(name=name)", "orders.odd")
 
+    def test_a_refusal_says_why(self):
+        program = "try:\n    %s\nexcept NotAuthorised as error:\n    print(error)"
+        for key, expression, why in (
+                ("getter", "Queue(name=name, codec='str').put('x')", "put to 'orders.odd': not authorised: this key may not put to this queue"),
+                ("putter", "Queue(name=name).get(timeout=5)", "get from 'orders.odd': not authorised: this key may not get from this queue")):
+            self.assertEqual(self.run_as(key, program % expression, "orders.odd"), why + "\n")
+
     def test_who_was_refused_is_let_in_once_authorised(self):
         """In one program, over one connection: the answer is the same however often it asks, until the broker has read the key."""
         self.ring.add("late", "--put", "orders.*")
