@@ -34,7 +34,8 @@ static struct engine_put_result accepted_before(const struct request *request)
 void refuse_put(struct request *request, enum nq_status status)
 {
     const struct engine_put_result before = accepted_before(request);
-    bool all = before.accepted == request->wire->as.put.count;
+    size_t count = request->wire->as.put.count;
+    bool all = count > 0 && before.accepted == count;
     struct answer *answer = request_answer(request, all ? NQ_OK : status);
     if (answer != NULL) {
         answer->kind = ANSWER_PUT;

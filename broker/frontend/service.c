@@ -338,13 +338,13 @@ static void note_progress(struct service *self, struct peer *peer, const struct 
     }
 }
 
-static void handle(struct request *request)
+// What no handler sees. True: it is answered.
+static bool is_refused(struct request *request)
 {
     const struct wire_request *wire = request->wire;
     const struct operation *operation = &operations[wire->op];
     const char *why = NULL;
     enum nq_status status;
-    request->service->groups.open->items++;
     if (wire->refused != NQ_OK) {
         request_refuse(request, wire->refused, wire->refused_why);
     } else if (operation->handler == NULL) {
@@ -356,7 +356,16 @@ static void handle(struct request *request)
     } else if (operation->needs_session && request->peer == NULL) {
         request_refuse(request, NQ_NO_SESSION, NULL);
     } else {
-        operation->handler(request);
+        return false;
+    }
+    return true;
+}
+
+static void handle(struct request *request)
+{
+    request->service->groups.open->items++;
+    if (!is_refused(request)) {
+        operations[request->wire->op].handler(request);
     }
 }
 
@@ -393,6 +402,7 @@ void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, c
 bool service_refuse_puts(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame)
 {
     struct peer *peer = sessions_on(&self->sessions, connection);
+    struct principal *principal = peer != NULL ? peer->principal : sender_of(self);
     for (size_t i = 0; i < frame->count; i++) {
         if (frame->requests[i].op != WIRE_PUT) {
             return false;
@@ -400,11 +410,18 @@ bool service_refuse_puts(struct service *self, uint64_t now_ms, uint64_t connect
     }
     if (peer != NULL) {
         sessions_heard(peer, now_ms);
+        note_progress(self, peer, frame);
     }
-    for (size_t i = 0; i < frame->count; i++) {
-        struct request request = {
-            .service = self, .now_ms = now_ms, .connection = connection, .peer = peer, .wire = &frame->requests[i]};
-        refuse_put(&request, NQ_BUSY);
+    for (size_t i = 0; i < frame->count && !self->out_of_memory; i++) {
+        struct request request = {.service = self,
+                                  .now_ms = now_ms,
+                                  .connection = connection,
+                                  .peer = peer,
+                                  .principal = principal,
+                                  .wire = &frame->requests[i]};
+        if (!is_refused(&request)) {
+            refuse_put(&request, NQ_BUSY);
+        }
     }
     return true;
 }

@@ -571,6 +571,9 @@ Test(request, puts_beyond_what_may_wait_are_refused_and_tell_where_the_stream_st
     struct wire_request puts[] = {put_request(11, "q", 3, bodies, 3), put_request(12, "q", 6, bodies, 1)};
     struct wire_request mixed[] = {puts[0], on_queue_request(13, WIRE_STAT, "q")};
     const struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = puts, .count = 2};
+    struct wire_request refused[] = {put_request(15, "q", 3, bodies, 0), put_request(16, "q", 3, bodies, 1)}; // the first has no items
+    const struct wire_request_frame bad = {.version = NQ_PROTOCOL_VERSION, .requests = refused, .count = 2};
+    refused[0].refused = NQ_TOO_LARGE;
     const struct wire_request_frame other = {.version = NQ_PROTOCOL_VERSION, .requests = mixed, .count = 2};
     struct service *service = &fixture->rig.service;
     cr_assert_not(service_refuse_puts(service, service->now_ms, 1, &other), "it has more than puts");
@@ -582,5 +585,12 @@ Test(request, puts_beyond_what_may_wait_are_refused_and_tell_where_the_stream_st
         cr_assert_eq(reply->as.put.last_number, 2u);
     }
     cr_assert_null(fixture_take(fixture, 1, 13));
+    cr_assert(service_refuse_puts(service, service->now_ms, 1, &bad));
+    fixture_tick(fixture, 0);
+    cr_assert_eq(fixture_take(fixture, 1, 15)->status, NQ_TOO_LARGE, "what can never be accepted is told so");
+    cr_assert_eq(fixture_take(fixture, 1, 16)->status, NQ_BUSY);
+    cr_assert(service_refuse_puts(service, service->now_ms, 9, &frame));
+    fixture_tick(fixture, 0);
+    cr_assert_eq(fixture_take(fixture, 9, 11)->status, NQ_NO_SESSION);
     cr_assert_eq(call(1, put_request(14, "q", 3, bodies, 3))->as.put.accepted, 3u, "sent again it goes in");
 }
