@@ -224,6 +224,7 @@ enum nq_status connection_open(struct connection *self, const char *endpoint)
     return NQ_OK;
 fail:
     connection_close(self, 0);
+    self->given_up = true;
     return status;
 }
 

@@ -26,12 +26,15 @@ struct keeper {
     _Atomic uint64_t interval_ms;
 };
 
+#define FORGOTTEN_MS 1000u // a slow link or disk answers sooner than that
+
 // What the thread knows.
 struct keeper_turn {
     struct keeper_identity identity;
     bool open;
     bool waiting_to_send;
-    bool unanswered; // what was sent last; nothing has come since
+    bool unanswered;  // nothing has come since sent_ms
+    uint64_t sent_ms; // the first that is unanswered
     uint64_t due_ms;
     uint64_t last_id;
 };
@@ -101,6 +104,11 @@ static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
     }
     receive_answers(self, turn);
     uint64_t interval_ms = atomic_load(&self->interval_ms);
+    if (turn->open && connection_is_given_up(self->connection)) { // a key that is not authorised yet may be so when the next is due
+        close_connection(self, turn);
+        turn->waiting_to_send = false;
+        turn->due_ms = now_ms + interval_ms;
+    }
     if (turn->due_ms == 0 || turn->due_ms > now_ms + interval_ms) {
         turn->due_ms = now_ms + interval_ms;
     }
@@ -110,16 +118,19 @@ static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
             return UINT64_MAX;
         }
         turn->waiting_to_send = true;
-        if (turn->unanswered) { // a connection that a host between has forgotten looks well for a quarter of an hour; a new one may pass
+        if (turn->unanswered &&
+            now_ms - turn->sent_ms >=
+                FORGOTTEN_MS) { // a connection that a host between has forgotten looks well for a quarter of an hour; a new one may pass
             close_connection(self, turn);
         }
-        if (!turn->open && turn->identity.endpoint != NULL) {
-            turn->open = connection_open(self->connection, turn->identity.endpoint) == NQ_OK;
-            return turn->open ? 0 : interval_ms; // 0: its events are looked for before it is waited for
-        }
+    }
+    if (turn->waiting_to_send && !turn->open && turn->identity.endpoint != NULL) {
+        turn->open = connection_open(self->connection, turn->identity.endpoint) == NQ_OK;
+        return turn->open ? 0 : interval_ms; // 0: its events are looked for before it is waited for
     }
     if (turn->waiting_to_send && turn->open && connection_is_writable(self->connection) && send_renew(self, turn)) {
         turn->waiting_to_send = false;
+        turn->sent_ms = turn->unanswered ? turn->sent_ms : now_ms;
         turn->unanswered = true;
         turn->due_ms = now_ms + interval_ms;
     }

@@ -148,6 +148,33 @@ static bool renews_since(const struct fake_counts *counts)
     return counts->renews > renews_before;
 }
 
+static struct nq_item *get_one(struct rig *rig)
+{
+    struct nq_item *item;
+    fake_broker_set_lease_ms(rig->broker, 150);
+    cr_assert_eq(rig_put(rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_get(rig->client, "q", NULL, &item), NQ_OK);
+    nq_stat(rig->client, "q", &(struct nq_queue_stats){0});
+    return item;
+}
+
+Test(faults, the_keeper_goes_along_to_another_broker)
+{
+    struct rig first = {.broker = fake_broker_start()}, second = {.broker = fake_broker_start()};
+    const char *servers[] = {fake_broker_endpoint(first.broker), fake_broker_endpoint(second.broker)};
+    struct nq_client_options options = {.servers = servers, .servers_count = 2, .timeout_ms = 20000};
+    cr_assert_eq(nq_client_create(&options, &first.client, NULL), NQ_OK);
+    second.client = first.client;
+    struct nq_item *items[2] = {get_one(&first), NULL};
+    cr_assert(rig_wait(&first, "q", two_renews));
+    fake_broker_stop(&first.broker); // the next RENEW waits for a connection when the client goes to the other one
+    items[1] = get_one(&second);
+    cr_assert(rig_wait(&second, "q", two_renews));
+    nq_item_destroy(&items[0]);
+    nq_item_destroy(&items[1]);
+    rig_end(&second);
+}
+
 Test(faults, the_keeper_leaves_a_connection_on_which_nothing_is_answered)
 {
     struct rig rig = rig_make();
