@@ -122,10 +122,22 @@ static uint64_t part_of(uint64_t left_bytes, uint64_t part, uint64_t least, uint
     return bytes < least ? least : bytes;
 }
 
+// Not of what is left: it must be the same at each start, as clients send again what they have packed. A power of two, because how
+// much a group allows is at times set anew by a little.
+static uint64_t limit_of_frames(struct memory_room memory)
+{
+    uint64_t bytes = 1;
+    while (memory.limit_bytes > 0 && bytes <= memory.limit_bytes / 2) {
+        bytes *= 2;
+    }
+    return memory.limit_bytes > 0 ? bytes : UINT64_MAX;
+}
+
 static struct frontend_config frontend_config_of(const struct config *config, const struct security *security, int signal_fd)
 {
     uint64_t item_bytes = config->body_limit + config->headers_limit + NQ_FRAME_SLACK_BYTES;
-    uint64_t left_bytes = memory_left(memory_look());
+    struct memory_room memory = memory_look();
+    uint64_t left_bytes = memory_left(memory);
     uint64_t parked_per_session =
         NQ_PARKED_BYTES_PER_SESSION_DEFAULT < config->parked_limit ? NQ_PARKED_BYTES_PER_SESSION_DEFAULT : config->parked_limit;
     return (struct frontend_config){
@@ -133,7 +145,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
         .endpoint_count = config->listen_count,
         .limits = {.body_bytes = config->body_limit,
                    .headers_bytes = config->headers_limit,
-                   .frame_bytes = part_of(left_bytes, FRAME_PART, item_bytes, NQ_FRAME_BYTES_DEFAULT),
+                   .frame_bytes = part_of(limit_of_frames(memory), FRAME_PART, item_bytes, NQ_FRAME_BYTES_DEFAULT),
                    .items = NQ_ITEMS_PER_REQUEST_MAX,
                    .requests = NQ_REQUESTS_PER_FRAME_MAX,
                    .session_timeout_ms = config->session_timeout_ms,
@@ -155,7 +167,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                    .lane_bytes_max = part_of(left_bytes, LANE_PART, 0, parked_per_session),
                    .bytes_max = part_of(left_bytes, INTAKE_PART, 0, config->parked_limit)},
         .group_bytes_max = part_of(left_bytes, GROUP_PART, NQ_FRAME_SLACK_BYTES, GROUP_BYTES_MAX),
-        .link_bytes_max = part_of(left_bytes, LINK_PART, 0, UINT64_MAX),
+        .link_bytes_max = part_of(left_bytes, LINK_PART, 1, UINT64_MAX),
         .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
         .memory = memory_look,
         .backup = config->memory ? NULL : store_disk_backup,

@@ -23,7 +23,8 @@ void session_start(struct nq_client *client)
     session->limits = (struct wire_limits){
         .body_bytes = NQ_BODY_BYTES_DEFAULT,
         .headers_bytes = NQ_HEADERS_BYTES_DEFAULT,
-        .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
+        .frame_bytes = NQ_BODY_BYTES_DEFAULT + NQ_HEADERS_BYTES_DEFAULT +
+                       NQ_FRAME_SLACK_BYTES, // what every broker takes that has its defaults
         .items = NQ_ITEMS_PER_REQUEST_MAX,
         .requests = NQ_REQUESTS_PER_FRAME_MAX,
         .session_timeout_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT,

@@ -229,7 +229,8 @@ static size_t choose_items(const struct request *request, const struct queue *qu
 {
     struct service *self = request->service;
     const struct wire_on_queue *peek = &request->wire->as.on_queue;
-    uint64_t room = self->config.limits.frame_bytes - NQ_FRAME_SLACK_BYTES - max * 64;
+    uint64_t overhead = NQ_FRAME_SLACK_BYTES + max * 64;
+    uint64_t room = self->config.limits.frame_bytes > overhead ? self->config.limits.frame_bytes - overhead : 1;
     uint64_t limit = peek->max_bytes == 0 || peek->max_bytes > room ? room : peek->max_bytes;
     uint64_t total = 0;
     uint64_t seq = peek->from_seq;
