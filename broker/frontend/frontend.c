@@ -319,7 +319,8 @@ static bool may_read(const struct frontend *self)
 static bool read_frames(struct frontend *self)
 {
     bool any = false;
-    for (int i = 0; i < READ_BUDGET && may_read(self) && !service_failed(&self->service); i++) {
+    size_t refused = 0; // bytes: looking at them takes time, but does not fill the group
+    for (int i = 0; i < READ_BUDGET && refused < GROUP_BYTES_MAX && may_read(self) && !service_failed(&self->service); i++) {
         struct intake_frame frame;
         enum intake_result result = intake_next(&self->intake, &frame);
         self->all_read = result == INTAKE_NONE;
@@ -330,6 +331,7 @@ static bool read_frames(struct frontend *self)
         if (result == INTAKE_SERVE) {
             serve_frame(self, &frame);
         } else if (result == INTAKE_TOO_MUCH) {
+            refused += frame.len;
             refuse_frame(self, &frame);
         } else {
             self->service.out_of_memory = true;

@@ -571,7 +571,8 @@ Test(request, puts_beyond_what_may_wait_are_refused_and_tell_where_the_stream_st
     struct wire_request puts[] = {put_request(11, "q", 3, bodies, 3), put_request(12, "q", 6, bodies, 1)};
     struct wire_request mixed[] = {puts[0], on_queue_request(13, WIRE_STAT, "q")};
     const struct wire_request_frame frame = {.version = NQ_PROTOCOL_VERSION, .requests = puts, .count = 2};
-    struct wire_request refused[] = {put_request(15, "q", 3, bodies, 0), put_request(16, "q", 3, bodies, 1)}; // the first has no items
+    struct wire_request refused[] = {put_request(15, "q", 3, bodies, 0),
+                                     put_request(16, "q", 3, bodies, 1)}; // the first has no items
     const struct wire_request_frame bad = {.version = NQ_PROTOCOL_VERSION, .requests = refused, .count = 2};
     refused[0].refused = NQ_TOO_LARGE;
     const struct wire_request_frame other = {.version = NQ_PROTOCOL_VERSION, .requests = mixed, .count = 2};
