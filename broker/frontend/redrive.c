@@ -180,7 +180,9 @@ bool redrives_run(struct redrives *self, struct service *service, uint64_t now_m
             free(job);
             continue;
         }
-        more |= !job->waits && !groups_open_is_full(&service->groups);
+        // A group that is full of what was only looked at is empty again in the next turn.
+        bool full = groups_open_is_full(&service->groups) && engine_pending(service->engine) != ENGINE_PENDING_NONE;
+        more |= !job->waits && !full;
         at = &job->next;
     }
     return more;
