@@ -113,7 +113,8 @@ static void close_security(struct security *self)
     keys_forget(&self->pair);
 }
 
-// What one frame, one commit group, what is read ahead (of one lane, of all), and one connection each way may take of memory that is limited: a part of what is left at the start.
+// Of memory that is limited: which part of what is left at the start (of a frame: of the limit) one frame, one commit group, what is
+// read ahead (in one lane, in all), and one connection each way may take.
 enum { FRAME_PART = 64, GROUP_PART = 32, LANE_PART = 32, INTAKE_PART = 16, LINK_PART = 16 };
 
 static uint64_t part_of(uint64_t left_bytes, uint64_t part, uint64_t least, uint64_t most)

@@ -262,11 +262,21 @@ void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
 
 // ----------------------------------------------------------------------------------------------------------------------- join
 
+static void park_join(struct dispatch *self, uint64_t now_ms, struct queue *queue, uint64_t session_no, uint64_t request_id,
+                      uint64_t wait_ms)
+{
+    enum dispatch_limit limit = parking_limit(self, session_no, 0, 0);
+    if (limit != DISPATCH_LIMIT_NONE) {
+        answer_busy(self, DISPATCH_JOIN, session_no, request_id, limit);
+    } else {
+        waiter_park(self, now_ms, queue, DISPATCH_JOIN, session_no, request_id, wait_ms);
+    }
+}
+
 void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, uint64_t request_id, struct engine_bytes name,
                    uint64_t wait_ms)
 {
     struct queue *queue = engine_queue_find(self->engine, name);
-    enum dispatch_limit limit = parking_limit(self, session_no, 0, 0);
     if (is_parked(self, session_no, request_id)) {
         return;
     }
@@ -275,10 +285,8 @@ void dispatch_join(struct dispatch *self, uint64_t now_ms, uint64_t session_no, 
                      queue == NULL ? ENGINE_NO_SUCH_QUEUE : ENGINE_OK);
     } else if (wait_ms == 0) {
         answer_plain(self, DISPATCH_JOIN, session_no, request_id, DISPATCH_END_TIMED_OUT, ENGINE_OK);
-    } else if (limit != DISPATCH_LIMIT_NONE) {
-        answer_busy(self, DISPATCH_JOIN, session_no, request_id, limit);
     } else {
-        waiter_park(self, now_ms, queue, DISPATCH_JOIN, session_no, request_id, wait_ms);
+        park_join(self, now_ms, queue, session_no, request_id, wait_ms);
     }
 }
 

@@ -159,7 +159,9 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
     sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
     const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
     bool has_groups = groups_init(&service->groups, self->engine, self->dispatch);
-    service->groups.bytes_max = config->group_bytes_max > 0 ? config->group_bytes_max : GROUP_BYTES_MAX;
+    if (config->group_bytes_max > 0) {
+        service->groups.bytes_max = config->group_bytes_max;
+    }
     return service->backup != NULL && has_groups && sessions_expect_restored(&service->sessions, self->now_ms) &&
            outbox_init(&self->outbox, self->engine, &self->reader, config->limits.frame_bytes, &sink);
 }

@@ -16,9 +16,9 @@ struct router_config {
     const char *const *endpoints;
     size_t endpoint_count;
     size_t frame_bytes_max;
-    uint64_t
-        link_bytes_max; // what may be held of one connection, each way, should its frames be large; 0: as much as libzmq's marks give
-    uint32_t seed;      // random: where connection numbers begin
+    // What may be held of one connection, each way, should its frames be large; 0: as much as libzmq's marks give.
+    uint64_t link_bytes_max;
+    uint32_t seed;                 // random: where connection numbers begin
     const struct keys_pair *keys;  // NULL: no encryption, everybody is let in
     struct authorised *authorised; // with keys: whose connections are let in
 };

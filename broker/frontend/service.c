@@ -285,7 +285,7 @@ static void drop_answer(struct service *self, uint64_t now_ms, struct dispatch_a
 static void take_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)
 {
     struct peer *peer = sessions_find(&self->sessions, end->session_no);
-    if (peer != NULL && end->kind == DISPATCH_PUT) {
+    if (peer != NULL && end->kind == DISPATCH_PUT && peer->parked_bytes > 0) { // it may have been one of those
         sessions_note_parked(&self->sessions, peer);
     }
     if (peer == NULL || peer->connection == 0) {
@@ -376,15 +376,22 @@ static struct principal *sender_of(const struct service *self)
     return key == NULL ? NULL : access_find(self->access, key);
 }
 
+// A frame has come: its session lives, and tells how far it is. Returns whose it is.
+static struct principal *hear(struct service *self, uint64_t now_ms, struct peer *peer, const struct wire_request_frame *frame)
+{
+    self->now_ms = now_ms;
+    if (peer == NULL) {
+        return sender_of(self);
+    }
+    sessions_heard(peer, now_ms);
+    note_progress(self, peer, frame);
+    return peer->principal;
+}
+
 void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame)
 {
     struct peer *noted = sessions_on(&self->sessions, connection);
-    self->now_ms = now_ms;
-    struct principal *principal = noted != NULL ? noted->principal : sender_of(self);
-    if (noted != NULL) {
-        sessions_heard(noted, now_ms);
-        note_progress(self, noted, frame);
-    }
+    struct principal *principal = hear(self, now_ms, noted, frame);
     for (size_t i = 0; i < frame->count && !self->out_of_memory; i++) {
         struct request request = {
             .service = self, .now_ms = now_ms, .connection = connection, .principal = principal, .wire = &frame->requests[i]};
@@ -401,17 +408,13 @@ void service_frame(struct service *self, uint64_t now_ms, uint64_t connection, c
 
 bool service_refuse_puts(struct service *self, uint64_t now_ms, uint64_t connection, const struct wire_request_frame *frame)
 {
-    struct peer *peer = sessions_on(&self->sessions, connection);
-    struct principal *principal = peer != NULL ? peer->principal : sender_of(self);
     for (size_t i = 0; i < frame->count; i++) {
         if (frame->requests[i].op != WIRE_PUT) {
             return false;
         }
     }
-    if (peer != NULL) {
-        sessions_heard(peer, now_ms);
-        note_progress(self, peer, frame);
-    }
+    struct peer *peer = sessions_on(&self->sessions, connection);
+    struct principal *principal = hear(self, now_ms, peer, frame);
     for (size_t i = 0; i < frame->count && !self->out_of_memory; i++) {
         struct request request = {.service = self,
                                   .now_ms = now_ms,
