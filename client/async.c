@@ -34,6 +34,15 @@ static void note_why(struct completion_entry *entry, const struct outcome *outco
     entry->why = why[0] != '\0' ? strdup(why) : NULL; // without memory the status has to do
 }
 
+static void end(struct completion_entry *entry, const struct outcome *outcome)
+{
+    entry->client->background--;
+    if (entry->completion.status != NQ_OK) {
+        note_why(entry, outcome);
+    }
+    append(entry);
+}
+
 // The items of a get, in an array of their own.
 static enum nq_status take_items(struct completion_entry *entry, struct request *request, const struct outcome *outcome)
 {
@@ -76,7 +85,6 @@ static enum nq_status take_numbers(struct completion_entry *entry, const struct 
 static void request_ended(struct request *request, const struct outcome *outcome)
 {
     struct completion_entry *entry = request->user;
-    entry->client->background--;
     entry->completion.status = outcome->status;
     entry->completion.accepted = request->accepted;
     if (outcome->reply != NULL && outcome->reply->result == WIRE_PUT) {
@@ -87,23 +95,16 @@ static void request_ended(struct request *request, const struct outcome *outcome
     } else if (outcome->reply != NULL && outcome->status == NQ_OK) {
         entry->completion.status = take_numbers(entry, outcome->reply);
     }
-    if (entry->completion.status != NQ_OK) {
-        note_why(entry, outcome);
-    }
-    append(entry);
+    end(entry, outcome);
 }
 
 static void tokens_ended(struct token_batch *batch, const struct outcome *outcome)
 {
     struct completion_entry *entry = batch->user;
-    entry->client->background--;
     for (size_t i = 0; i < batch->count && entry->completion.status == NQ_OK; i++) {
         entry->completion.status = token_status(outcome, entry->request, i);
     }
-    if (entry->completion.status != NQ_OK) {
-        note_why(entry, outcome);
-    }
-    append(entry);
+    end(entry, outcome);
 }
 
 static struct completion_entry *entry_create(struct nq_client *client, void *user)

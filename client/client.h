@@ -89,9 +89,9 @@ struct nq_client {
 // Keeps a line for nq_error_text and returns the status.
 enum nq_status client_fail(struct nq_client *client, enum nq_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-// "put to 'q': the queue is full: detail"
 // What can be said beyond the status; empty: nothing.
 void client_detail(const struct nq_client *client, enum nq_status status, const struct wire_reply *reply, char *out, size_t size);
+// "put to 'q': the queue is full: detail"
 enum nq_status client_fail_on(struct nq_client *client, enum nq_status status, const char *what, const char *queue,
                               const struct wire_reply *reply);
 enum nq_status client_check_queue(struct nq_client *client, const char *queue);

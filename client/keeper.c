@@ -118,9 +118,8 @@ static uint64_t keeper_turn(struct keeper *self, struct keeper_turn *turn)
             return UINT64_MAX;
         }
         turn->waiting_to_send = true;
-        if (turn->unanswered &&
-            now_ms - turn->sent_ms >=
-                FORGOTTEN_MS) { // a connection that a host between has forgotten looks well for a quarter of an hour; a new one may pass
+        // A connection that a host between has forgotten looks well for a quarter of an hour; a new one may pass.
+        if (turn->unanswered && now_ms - turn->sent_ms >= FORGOTTEN_MS) {
             close_connection(self, turn);
         }
     }

@@ -1,5 +1,5 @@
 // The thread that shows the broker that this client lives while the application works on its items: it sends RENEW on a
-// connection of its own, and makes another when one RENEW is unanswered as the next is due. It knows nothing of requests; what it
+// connection of its own, and makes another when one RENEW is unanswered for a second as the next is due. It knows nothing of requests; what it
 // has to know is handed over as a small struct.
 #pragma once
 #include <stdbool.h>

@@ -23,8 +23,8 @@ void session_start(struct nq_client *client)
     session->limits = (struct wire_limits){
         .body_bytes = NQ_BODY_BYTES_DEFAULT,
         .headers_bytes = NQ_HEADERS_BYTES_DEFAULT,
-        .frame_bytes = NQ_BODY_BYTES_DEFAULT + NQ_HEADERS_BYTES_DEFAULT +
-                       NQ_FRAME_SLACK_BYTES, // what every broker takes that has its defaults
+        // What every broker takes that has its defaults, however little memory.
+        .frame_bytes = NQ_BODY_BYTES_DEFAULT + NQ_HEADERS_BYTES_DEFAULT + NQ_FRAME_SLACK_BYTES,
         .items = NQ_ITEMS_PER_REQUEST_MAX,
         .requests = NQ_REQUESTS_PER_FRAME_MAX,
         .session_timeout_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT,

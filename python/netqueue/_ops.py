@@ -136,7 +136,7 @@ class Operation:
             lib.nq_free(completion.stats)
         self.count, self.accepted = completion.count, completion.accepted
         if completion.status not in ORDINARY:
-            self.text = "%s %r: %s" % (self.what, self.queue.decode("utf-8", "replace"), _error_text(hub))
+            self.text = "%s: %s" % (self._name(), _error_text(hub))
         self.end(hub, completion.status)
 
     def end(self, hub: Any, status: int) -> None:
@@ -156,8 +156,10 @@ class Operation:
             lib.nq_cancel(hub.client, self.request)
 
     def error(self) -> Exception:
-        what = "%s %r" % (self.what, self.queue.decode("utf-8", "replace"))
-        return error_of(self.status, "" if self.text else what, self.text)
+        return error_of(self.status, "" if self.text else self._name(), self.text)
+
+    def _name(self) -> str:
+        return "%s %r" % (self.what, self.queue.decode("utf-8", "replace"))
 
     def check(self) -> "Operation":
         if self.status != OK:
