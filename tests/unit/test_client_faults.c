@@ -128,15 +128,22 @@ static bool two_renews(const struct fake_counts *counts)
     return counts->renews >= 2;
 }
 
+// An item on a lease that is short.
+static struct nq_item *get_one(struct rig *rig)
+{
+    struct nq_item *item;
+    fake_broker_set_lease_ms(rig->broker, 150);
+    cr_assert_eq(rig_put(rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_get(rig->client, "q", NULL, &item), NQ_OK);
+    nq_stat(rig->client, "q", &(struct nq_queue_stats){0}); // a step in which the keeper is told
+    return item;
+}
+
 Test(faults, the_keeper_renews_short_leases_by_itself)
 {
     struct rig rig = rig_make();
-    fake_broker_set_lease_ms(rig.broker, 150);
-    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
-    struct nq_item *item;
-    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
-    nq_stat(rig.client, "q", &(struct nq_queue_stats){0}); // a step in which the keeper is told
-    cr_assert(rig_wait(&rig, "q", two_renews));            // and the application does nothing
+    struct nq_item *item = get_one(&rig);
+    cr_assert(rig_wait(&rig, "q", two_renews)); // and the application does nothing
     cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
     rig_end(&rig);
 }
@@ -146,16 +153,6 @@ static uint64_t renews_before;
 static bool renews_since(const struct fake_counts *counts)
 {
     return counts->renews > renews_before;
-}
-
-static struct nq_item *get_one(struct rig *rig)
-{
-    struct nq_item *item;
-    fake_broker_set_lease_ms(rig->broker, 150);
-    cr_assert_eq(rig_put(rig, "q", "a"), NQ_OK);
-    cr_assert_eq(nq_get(rig->client, "q", NULL, &item), NQ_OK);
-    nq_stat(rig->client, "q", &(struct nq_queue_stats){0});
-    return item;
 }
 
 Test(faults, the_keeper_goes_along_to_another_broker)
@@ -178,11 +175,7 @@ Test(faults, the_keeper_goes_along_to_another_broker)
 Test(faults, the_keeper_leaves_a_connection_on_which_nothing_is_answered)
 {
     struct rig rig = rig_make();
-    fake_broker_set_lease_ms(rig.broker, 150);
-    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
-    struct nq_item *item;
-    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
-    nq_stat(rig.client, "q", &(struct nq_queue_stats){0});
+    struct nq_item *item = get_one(&rig);
     cr_assert(rig_wait(&rig, "q", two_renews));
     fake_broker_forget_connections(rig.broker);
     renews_before = fake_broker_counts(rig.broker, "q").renews;

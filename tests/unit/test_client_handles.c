@@ -136,14 +136,21 @@ Test(producer, headers_of_some_items)
     rig_end(&rig);
 }
 
+// One item is stored, then the broker answers nothing any more.
+static struct nq_producer *open_and_pause(struct rig *rig)
+{
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig->client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    fake_broker_pause(rig->broker, true);
+    return producer;
+}
+
 Test(producer, flush_times_out_and_close_calls_back)
 {
     struct rig rig = rig_make();
-    struct nq_producer *producer;
-    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
-    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
-    fake_broker_pause(rig.broker, true);
+    struct nq_producer *producer = open_and_pause(&rig);
     cr_assert_eq(produce(producer, 1, 10), NQ_OK);
     cr_assert_eq(nq_producer_flush(producer, 20), NQ_TIMED_OUT);
     fake_broker_pause(rig.broker, false);
@@ -155,11 +162,7 @@ Test(producer, flush_times_out_and_close_calls_back)
 Test(producer, what_is_under_way_behind_a_failure_may_be_stored)
 {
     struct rig rig = rig_make_with(400);
-    struct nq_producer *producer;
-    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
-    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
-    fake_broker_pause(rig.broker, true);
+    struct nq_producer *producer = open_and_pause(&rig);
     cr_assert_eq(produce(producer, 1, 2), NQ_OK);
     cr_assert_eq(nq_producer_flush(producer, 100), NQ_TIMED_OUT);
     cr_assert_eq(produce(producer, 3, 3), NQ_OK);

@@ -89,13 +89,18 @@ Test(dispatch, a_refused_run_refuses_what_was_pipelined_behind_it)
     cr_assert_str_eq(answers(), "1:OK 2:FULL 3:OUT_OF_SEQUENCE");
 }
 
-Test(dispatch, parked_bytes_are_limited)
+// A new broker with these limits.
+static void limited(struct dispatch_config limits)
 {
-    rig.limits =
-        (struct dispatch_config){.waiters_per_session_max = 3, .parked_bytes_per_session_max = 100, .parked_bytes_max = 150};
+    rig.limits = limits;
     dispatch_destroy(&rig.dispatch);
     engine_destroy(&rig.engine);
     rig_start(&rig);
+}
+
+Test(dispatch, parked_bytes_are_limited)
+{
+    limited((struct dispatch_config){.waiters_per_session_max = 3, .parked_bytes_per_session_max = 100, .parked_bytes_max = 150});
     uint64_t a = rig_session(&rig, 1);
     uint64_t b = rig_session(&rig, 2);
     bounded(1);
@@ -126,13 +131,10 @@ static void put_of_key(uint64_t session_no, uint64_t request_id, uint64_t elsewh
 
 Test(dispatch, what_the_sessions_of_a_key_have_parked_is_limited_together)
 {
-    rig.limits = (struct dispatch_config){.waiters_per_session_max = 9,
-                                          .parked_bytes_per_session_max = 1000,
-                                          .parked_bytes_per_key_max = 100,
-                                          .parked_bytes_max = 1000};
-    dispatch_destroy(&rig.dispatch);
-    engine_destroy(&rig.engine);
-    rig_start(&rig);
+    limited((struct dispatch_config){.waiters_per_session_max = 9,
+                                     .parked_bytes_per_session_max = 1000,
+                                     .parked_bytes_per_key_max = 100,
+                                     .parked_bytes_max = 1000});
     uint64_t a = rig_session(&rig, 1);
     uint64_t b = rig_session(&rig, 2);
     bounded(1);
