@@ -137,13 +137,23 @@ enum nq_status disk_begin_checkpoint(struct disk_store *self, struct store_error
     return NQ_OK;
 }
 
+// None is under way, and none has failed: what a failed one has not brought to LMDB is in the journal only, and nothing behind it may
+// be brought there, which would count as all before it, too.
+static bool may_begin(struct disk_store *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    bool may = !self->work && self->failed.status == NQ_OK;
+    pthread_mutex_unlock(&self->mutex);
+    return may;
+}
+
 // What lies in memory for a second goes to LMDB: a start has less to read, and space that was freed is free.
 static void checkpoint_in_time(struct disk_store *self)
 {
     if (pthread_mutex_trylock(&self->committing) != 0) {
         return; // a commit is under way: next time
     }
-    if (!overlay_is_empty(self->active)) {
+    if (may_begin(self) && !overlay_is_empty(self->active)) { // a commit that has just ended may have begun one
         disk_begin_checkpoint(self, NULL);
     }
     pthread_mutex_unlock(&self->committing);
