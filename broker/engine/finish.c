@@ -138,7 +138,7 @@ void engine_quarantine(struct engine *self, uint64_t now_ms, struct queue *queue
 {
     engine_advance(self, now_ms);
     struct item *item = item_find(self, queue, seq);
-    if (item == NULL) {
+    if (item == NULL || (item->state != ITEM_LEASED && seq < queue->record.gone_below)) { // or about to be reclaimed
         return;
     }
     item_leave_state(self, item);

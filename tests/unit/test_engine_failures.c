@@ -247,3 +247,19 @@ Test(failures, a_damaged_item_is_set_aside)
     rig_settle(&rig);
     cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)1);
 }
+
+// Its lease had ended, and a purge has gone over it, before the answer that it could not be read for had left.
+Test(failures, a_damaged_item_that_was_purged_meanwhile_is_left_to_be_reclaimed)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 2);
+    rig_get_one(&rig, queue, session, 1);
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    cr_assert_eq(engine_purge(rig.engine, rig.now_ms, queue), 2u);
+    engine_quarantine(rig.engine, rig.now_ms, queue, 1);
+    cr_assert_eq(queue->record.quarantined, 0u);
+    rig_settle(&rig);
+    cr_assert_eq(queue_unfinished(queue), 0u);
+    cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)0);
+}
