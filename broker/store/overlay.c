@@ -142,8 +142,11 @@ static bool apply_move(struct overlay *self, const struct change *change, const 
     if (status == NQ_DAMAGED) { // its place in the other queue stays empty, which its reader takes for damage, too
         return add_quarantined(self, queue_id, seq);
     }
-    if (status != NQ_OK) { // gone already: at least no record of it may stay
-        return status != NQ_NO_MEMORY && remove_items(self, queue_id, seq, seq);
+    if (status == NQ_EMPTY) { // gone already: at least no record of it may stay
+        return remove_items(self, queue_id, seq, seq);
+    }
+    if (status != NQ_OK) { // it is there, but cannot be read now
+        return false;
     }
     size_t kept = change->as.move.strip_headers ? 0 : item.headers.len - item.own_headers.len;
     struct engine_bytes add = change->as.move.add_headers;

@@ -14,13 +14,13 @@ struct overlay;
 struct overlay *overlay_create(void); // NULL: out of memory
 void overlay_destroy(struct overlay **self_p);
 
-// Where items are found that are not in this overlay (a move copies one). EMPTY: none.
+// Where items are found that are not in this overlay (a move copies one). EMPTY: none; DAMAGED: it is set aside; else it cannot be read.
 struct overlay_below {
     void *context;
     enum nq_status (*find)(void *context, uint64_t queue_id, uint64_t seq, struct store_item *item);
 };
 
-// Take in one commit. False: out of memory, and the overlay is of no more use.
+// Take in one commit. False: out of memory, or an item cannot be read; the overlay is of no more use.
 bool overlay_apply(struct overlay *self, const struct changes *changes, const struct overlay_below *below);
 
 // What was put and removed within the overlay is used again from here on: nobody may still look at what a find returned.

@@ -153,3 +153,24 @@ Test(overlay, bytes_that_were_found_stay_until_they_may_be_used_again)
     cr_expect_neq(item.body.data, second.body.data, "a reader may still look at it");
     overlay_destroy(&overlay);
 }
+
+static enum nq_status fail_to_find(void *context, uint64_t queue_id, uint64_t seq, struct store_item *item)
+{
+    (void)find_nothing(context, queue_id, seq, item);
+    return NQ_STORAGE_FAILED;
+}
+
+// It is there: that it cannot be read now must not be taken for its having gone.
+Test(overlay, a_move_of_an_item_that_cannot_be_read_does_not_remove_it)
+{
+    const struct overlay_below below = {.find = fail_to_find};
+    const struct change move = {.kind = CHANGE_MOVE,
+                                .as.move = {.queue_id = QUEUE, .seq = 1, .to_queue_id = QUEUE + 1, .to_seq = 1}};
+    struct overlay *overlay = overlay_create();
+    struct changes *changes = changes_create();
+    cr_assert(overlay != NULL && changes != NULL && changes_add(changes, &move));
+    cr_expect_not(overlay_apply(overlay, changes, &below));
+    cr_expect_eq(emitted(overlay, CHANGE_REMOVE), 0u);
+    changes_destroy(&changes);
+    overlay_destroy(&overlay);
+}
