@@ -48,6 +48,15 @@ static bool reserve_group(struct disk_store *self, size_t len)
     return self->group != NULL;
 }
 
+// It was taken in half-way: what the overlay has of the group must not go to LMDB, where it would count as all of it.
+static enum nq_status give_up(struct disk_store *self, struct store_error *error)
+{
+    pthread_mutex_lock(&self->mutex);
+    self->failed.status = disk_fail(&self->failed, NQ_NO_MEMORY, "out of memory for a commit, or for an item that it moves");
+    pthread_mutex_unlock(&self->mutex);
+    return disk_refuse_if_failed(self, error);
+}
+
 // A commit larger than the journal: straight to LMDB, behind everything before it.
 static enum nq_status commit_through(struct disk_store *self, const struct changes *changes, struct store_error *error)
 {
@@ -56,7 +65,7 @@ static enum nq_status commit_through(struct disk_store *self, const struct chang
         return status;
     }
     if (!disk_take_in(self, changes)) {
-        return disk_fail(error, NQ_NO_MEMORY, "out of memory");
+        return give_up(self, error);
     }
     journal_skip(self->journal);
     return disk_checkpoint_all(self, error);
@@ -93,7 +102,7 @@ static enum nq_status commit_group(struct disk_store *self, const struct changes
         status = journal_append(self->journal, self->group, len, error);
     }
     if (status == NQ_OK && !disk_take_in(self, changes)) {
-        status = disk_fail(error, NQ_NO_MEMORY, "out of memory");
+        status = give_up(self, error);
     }
     return status;
 }

@@ -38,7 +38,7 @@ struct disk_store {
     bool work; // `frozen` waits for the thread
     bool stopping;
     uint64_t frozen_last;      // number of its last group
-    struct store_error failed; // of a checkpoint; status OK: none
+    struct store_error failed; // of a checkpoint, or of a commit half-way; status OK: none
 };
 
 struct disk_store *disk_of(const struct store *store);
