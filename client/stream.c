@@ -174,6 +174,17 @@ static void cut_accepted(struct request *request, uint64_t accepted)
     request->accepted += accepted;
 }
 
+// Refused without a look at the stream (a limit is lower than it was, a key may not put any more): what an earlier sending has done
+// is not known, and neither is the number to go on with.
+static bool reply_unread(struct tracker *tracker, struct request *request, enum nq_status *status)
+{
+    struct stream *self = request->stream;
+    self->failed = self->failed || self->stop_on_refusal;
+    stream_in_doubt(tracker, self);
+    *status = NQ_OUTCOME_UNKNOWN;
+    return true;
+}
+
 bool stream_reply(struct tracker *tracker, struct request *request, const struct wire_reply *reply, uint64_t now_ms,
                   enum nq_status *status)
 {
@@ -202,6 +213,9 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
     case NQ_BUSY:
         return reply_busy(tracker, request, now_ms, status);
     default:
+        if (request->resent && reply->result != WIRE_PUT) {
+            return reply_unread(tracker, request, status);
+        }
         self->failed = self->failed || self->stop_on_refusal;
         if (self->first != request || self->last != request) {
             stop_numbering(tracker, self);

@@ -20,6 +20,7 @@ struct fake_broker {
     struct fake_peer seen[64];
     size_t seen_count, forgotten_count; // the first ones of those seen are forgotten
     bool paused;
+    uint64_t next_body_bytes, next_frame_bytes; // limits after the next disconnect; 0: as before
     atomic_bool stop, disconnect;
     atomic_int drop, disconnect_after;
 };
@@ -38,6 +39,8 @@ static bool open_router(struct fake_broker *self)
     if (self->router == NULL || zmq_setsockopt(self->router, ZMQ_LINGER, &zero, sizeof zero) != 0) {
         return false;
     }
+    int64_t frame_bytes = (int64_t)self->model.frame_bytes;
+    (void)zmq_setsockopt(self->router, ZMQ_MAXMSGSIZE, &frame_bytes, sizeof frame_bytes);
     bool first = self->endpoint[0] == '\0';
     for (int tries = 0; zmq_bind(self->router, first ? "tcp://127.0.0.1:*" : self->endpoint) != 0; tries++) {
         struct timespec moment = {.tv_nsec = 1000000}; // the old listener is closed by another thread
@@ -111,7 +114,7 @@ static void take_frames(struct fake_broker *self, struct nq_arena *arena)
     (void)zmq_msg_init(&body);
     while (receive_frame(self, &peer, &body)) {
         struct wire_request_frame frame;
-        struct wire_decode_limits limits = {.body_bytes = NQ_BODY_BYTES_DEFAULT, .headers_bytes = NQ_HEADERS_BYTES_DEFAULT};
+        struct wire_decode_limits limits = {.body_bytes = self->model.body_bytes, .headers_bytes = NQ_HEADERS_BYTES_DEFAULT};
         nq_arena_reset(arena);
         if (!is_forgotten(self, &peer) &&
             wire_decode_requests(arena, zmq_msg_data(&body), zmq_msg_size(&body), &limits, &frame) == NQ_OK) {
@@ -134,6 +137,10 @@ static void *broker_main(void *argument)
             self->router = NULL;
             (void)pthread_mutex_lock(&self->mutex);
             self->model.known_count = 0;
+            if (self->next_frame_bytes > 0) {
+                self->model.body_bytes = self->next_body_bytes;
+                self->model.frame_bytes = self->next_frame_bytes;
+            }
             (void)pthread_mutex_unlock(&self->mutex);
             if (!open_router(self)) {
                 break;
@@ -258,6 +265,14 @@ void fake_broker_set_maxsize(struct fake_broker *self, const char *queue, uint64
 {
     (void)pthread_mutex_lock(&self->mutex);
     fake_model_queue(&self->model, (struct nq_bytes){strlen(queue), (const uint8_t *)queue})->maxsize = maxsize;
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+void fake_broker_set_limits(struct fake_broker *self, uint64_t body_bytes, uint64_t frame_bytes)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    self->next_body_bytes = body_bytes;
+    self->next_frame_bytes = frame_bytes;
     (void)pthread_mutex_unlock(&self->mutex);
 }
 

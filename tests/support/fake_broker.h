@@ -24,6 +24,8 @@ void fake_broker_forget_streams(struct fake_broker *self);
 void fake_broker_refuse_puts(struct fake_broker *self, enum nq_status status, int count); // the next ones
 void fake_broker_set_maxsize(struct fake_broker *self, const char *queue, uint64_t maxsize);
 void fake_broker_set_lease_ms(struct fake_broker *self, uint64_t lease_ms);
+// Of the broker that is there once all connections have broken.
+void fake_broker_set_limits(struct fake_broker *self, uint64_t body_bytes, uint64_t frame_bytes);
 void fake_broker_disconnect_after(struct fake_broker *self, int answers); // when so many have been dropped
 
 struct fake_counts {

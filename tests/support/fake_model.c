@@ -7,7 +7,11 @@ static const uint8_t token[NQ_RESUME_TOKEN_BYTES] = {1, 2, 3};
 
 void fake_model_init(struct fake_model *self)
 {
-    *self = (struct fake_model){.epoch = 1, .lease_ms = 60000, .store_id = {42}};
+    *self = (struct fake_model){.epoch = 1,
+                                .lease_ms = 60000,
+                                .body_bytes = NQ_BODY_BYTES_DEFAULT,
+                                .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
+                                .store_id = {42}};
     self->answers = calloc(FAKE_ANSWERS_MAX, sizeof *self->answers);
 }
 
@@ -359,9 +363,9 @@ static void on_hello(struct fake_model *self, const struct fake_peer *peer, cons
         .store_id = {sizeof self->store_id, self->store_id},
         .resumed = resumed,
         .epoch = self->epoch,
-        .limits = {.body_bytes = NQ_BODY_BYTES_DEFAULT,
+        .limits = {.body_bytes = self->body_bytes,
                    .headers_bytes = NQ_HEADERS_BYTES_DEFAULT,
-                   .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
+                   .frame_bytes = self->frame_bytes,
                    .items = NQ_ITEMS_PER_REQUEST_MAX,
                    .requests = NQ_REQUESTS_PER_FRAME_MAX,
                    .session_timeout_ms = 15000,

@@ -1,6 +1,6 @@
 nq_test(test_client_tracker SOURCES test_client_tracker.c USES nq_client LABEL unit)
 nq_test(test_client_stats SOURCES test_client_stats.c USES nq_client LABEL unit)
-foreach(_test calls faults handles async lock)
+foreach(_test calls faults limits handles async lock)
     nq_test(test_client_${_test} SOURCES test_client_${_test}.c test_client_fixture.c
         USES nq_client nq_fake_broker Threads::Threads LABEL unit)
 endforeach()

@@ -371,6 +371,28 @@ Test(stream, an_unknown_stream_after_a_resend_is_an_unknown_outcome)
     tracker_fini(&t);
 }
 
+// Told nothing of the stream, the library must not give a number again that the broker may have taken for another item.
+Test(stream, a_resent_put_refused_without_a_look_at_its_stream_is_an_unknown_outcome)
+{
+    struct tracker t;
+    struct end a, b;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    uint64_t id = add_put(&t, &s, 1, 0, &a, 0)->wire.id;
+    send_all(&t, 0);
+    tracker_reconnected(&t, TRACKER_RESUMED, 1);
+    send_all(&t, 1);
+    struct request *rb = add_put(&t, &s, 1, 0, &b, 1);
+    uint64_t stream = rb->wire.as.put.stream;
+    tracker_reply(&t, &(struct wire_reply){.id = id, .status = NQ_TOO_LARGE}, NULL, 2);
+    cr_assert_eq(a.status, NQ_OUTCOME_UNKNOWN);
+    tracker_run(&t, 2, 2, 1000);
+    cr_assert_eq(first_number(rb), 1);
+    cr_assert_neq(rb->wire.as.put.stream, stream);
+    tracker_fini(&t);
+}
+
 Test(stream, of_a_producer_ends_all_runs_behind_a_refusal)
 {
     struct tracker t;
