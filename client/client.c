@@ -36,6 +36,9 @@ void client_detail(const struct nq_client *client, enum nq_status status, const 
         const char *trouble = client->session.state == SESSION_UP ? NULL : connection_trouble(client->connection);
         (void)snprintf(out, size, "%.80s%s%s", client->servers[client->session.server], trouble != NULL ? ": " : "",
                        trouble != NULL ? trouble : "");
+    } else if ((status == NQ_TOO_LARGE || status == NQ_OUTCOME_UNKNOWN) && client->limit_met_ms == client->now_ms) {
+        (void)snprintf(out, size, "the broker takes up to %llu bytes in one request now",
+                       (unsigned long long)client->session.limits.frame_bytes);
     } else if (status == NQ_NOT_AUTHORISED) {
         (void)snprintf(out, size, "%s", client->refusal);
     }

@@ -78,8 +78,9 @@ struct nq_client {
     size_t background; // requests in the tracker that nobody waits for inside the library
 
     atomic_bool interrupted;
-    bool woken;        // the descriptor has been made readable already
-    char refusal[128]; // why the broker would not have us
+    bool woken;            // the descriptor has been made readable already
+    char refusal[128];     // why the broker would not have us
+    uint64_t limit_met_ms; // when a request was ended last because no frame may be as large as it is
     char error[256];
     enum nq_status error_status;
 };

@@ -80,7 +80,7 @@ struct request *token_request(enum wire_op op, struct token_batch *batch)
     tokens->seqs = batch->seqs;
     tokens->deliveries = batch->redelivered ? batch->deliveries : NULL;
     tokens->count = batch->count;
-    request->size = 64 + batch->count * 12;
+    request->size = 64 + batch->count * 16;
     request->ended = token_ended;
     request->user = batch;
     return request;
@@ -170,6 +170,7 @@ struct request *requeue_request(struct nq_item *item, const struct nq_requeue_op
     tokens->failed = options->failed;
     tokens->dead = options->dead;
     tokens->reason = bytes_of(reason);
+    request->size += tokens->reason.len;
     return request;
 }
 

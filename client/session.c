@@ -8,6 +8,7 @@
 #define NEXT_SERVER_MS 500u      // so long an endpoint is tried before the next one, or one that would not have us again
 #define FRAME_SOFT_BYTES 262144u // enough for one frame; further requests go into the next
 #define KEEPER_INTERVAL_MIN_MS 10u
+#define REPORTS_PER_FRAME 2000u // take less than half of a frame's slack, whatever their numbers
 
 static void open_server(struct nq_client *client)
 {
@@ -35,9 +36,8 @@ void session_start(struct nq_client *client)
     open_server(client);
 }
 
-bool session_send_packed(struct nq_client *client, const struct wire_request_frame *frame)
+static bool send_packed(struct nq_client *client, const struct wire_packer *packer)
 {
-    struct wire_packer *packer = wire_prepare_requests(client->scratch, frame);
     void *out = packer != NULL ? connection_prepare(client->connection, wire_packed_size(packer)) : NULL;
     if (out == NULL) {
         return false;
@@ -48,6 +48,11 @@ bool session_send_packed(struct nq_client *client, const struct wire_request_fra
     }
     client->session.sent_ms = client->now_ms;
     return true;
+}
+
+bool session_send_packed(struct nq_client *client, const struct wire_request_frame *frame)
+{
+    return send_packed(client, wire_prepare_requests(client->scratch, frame));
 }
 
 // --------------------------------------------------------------------------------------------------------- receiving
@@ -152,14 +157,14 @@ static void take_events(struct nq_client *client)
 
 static bool fill_reports(struct nq_client *client, struct wire_request_frame *frame)
 {
-    size_t count = client->reports_count;
+    size_t count = client->reports_count < REPORTS_PER_FRAME ? client->reports_count : REPORTS_PER_FRAME;
     uint64_t *gets = nq_arena_alloc(client->scratch, (count + 1) * sizeof *gets);
     uint32_t *counts = nq_arena_alloc(client->scratch, (count + 1) * sizeof *counts);
     if (gets == NULL || counts == NULL) {
         return false;
     }
     size_t i = 0;
-    for (const struct answer *answer = client->reports; answer != NULL; answer = answer->report_next) {
+    for (const struct answer *answer = client->reports; i < count; answer = answer->report_next) {
         gets[i] = answer->get_id;
         counts[i++] = answer->taken;
     }
@@ -169,14 +174,20 @@ static bool fill_reports(struct nq_client *client, struct wire_request_frame *fr
     return true;
 }
 
-static void clear_reports(struct nq_client *client)
+static void clear_reports(struct nq_client *client, size_t count)
 {
-    while (client->reports != NULL) {
+    client->reports_count -= count;
+    for (; count > 0; count--) {
         struct answer *answer = client->reports;
         client->reports = answer->report_next;
         answer->to_report = false;
     }
-    client->reports_count = 0;
+}
+
+// For requests; the other half of the slack is for what a frame carries besides.
+static uint64_t frame_room(const struct nq_client *client)
+{
+    return client->session.limits.frame_bytes - NQ_FRAME_SLACK_BYTES / 2;
 }
 
 // How many of the unsent requests, from the front, go into one frame.
@@ -184,7 +195,7 @@ static size_t choose(const struct nq_client *client)
 {
     size_t count = 0;
     size_t bytes = 0;
-    uint64_t bytes_max = client->session.limits.frame_bytes - NQ_FRAME_SLACK_BYTES / 2;
+    uint64_t bytes_max = frame_room(client);
     for (const struct request *r = client->tracker.unsent.first; r != NULL && count < client->session.limits.requests;
          r = r->next) {
         if (count > 0 && (bytes >= FRAME_SOFT_BYTES || bytes + r->size > bytes_max)) {
@@ -194,6 +205,37 @@ static size_t choose(const struct nq_client *client)
         count++;
     }
     return count;
+}
+
+// So many items of the first put, which is too large for a frame of the broker that there is now; 0: all, and of what cannot be cut.
+static size_t part_of_first(const struct nq_client *client)
+{
+    const struct request *first = client->tracker.unsent.first;
+    if (first->size <= frame_room(client) || first->wire.op != WIRE_PUT || first->wire.as.put.atomic) {
+        return 0;
+    }
+    size_t fitting = stream_fitting(first, frame_room(client));
+    return fitting < first->wire.as.put.count ? fitting : 0;
+}
+
+static void frame_is_sent(struct nq_client *client, const struct wire_request_frame *frame, size_t part)
+{
+    struct tracker *tracker = &client->tracker;
+    struct request *first = tracker->unsent.first;
+    for (size_t i = 0; i < frame->count; i++) {
+        tracker_sent(tracker, tracker->unsent.first);
+    }
+    if (part > 0) {
+        stream_part_sent(tracker, first, part);
+    }
+    clear_reports(client, frame->taken_count);
+}
+
+// Only ever a request alone: those that go together were chosen to fit, by sizes that are rather too large.
+static void refuse_first(struct nq_client *client)
+{
+    client->limit_met_ms = client->now_ms;
+    tracker_refuse(&client->tracker, client->tracker.unsent.first, client->now_ms);
 }
 
 static bool send_frame(struct nq_client *client)
@@ -211,13 +253,19 @@ static bool send_frame(struct nq_client *client)
         tracker_before_send(request, client->now_ms);
         requests[i] = request->wire;
     }
-    if (!session_send_packed(client, &frame)) {
+    size_t part = part_of_first(client);
+    if (part > 0) {
+        requests[0].as.put.count = part;
+    }
+    struct wire_packer *packer = wire_prepare_requests(client->scratch, &frame);
+    if (packer != NULL && wire_packed_size(packer) > client->session.limits.frame_bytes) {
+        refuse_first(client);
+        return true;
+    }
+    if (!send_packed(client, packer)) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        tracker_sent(&client->tracker, client->tracker.unsent.first);
-    }
-    clear_reports(client);
+    frame_is_sent(client, &frame, part);
     return true;
 }
 

@@ -91,6 +91,29 @@ static void stop_numbering(struct tracker *tracker, struct stream *self)
     }
 }
 
+// About what a put and each of its items take in a frame, beside bodies and headers: rather more.
+enum { PUT_BYTES = 256, ITEM_BYTES = 32 };
+
+size_t stream_fitting(const struct request *request, uint64_t frame_bytes)
+{
+    const struct wire_put *put = &request->wire.as.put;
+    uint64_t bytes = PUT_BYTES;
+    size_t count = 0;
+    for (; count < put->count; count++) {
+        bytes += put->bodies[count].len + (put->headers != NULL ? put->headers[count].len : 0) + ITEM_BYTES;
+        if (bytes > frame_bytes) {
+            break;
+        }
+    }
+    return count > 0 ? count : 1;
+}
+
+void stream_part_sent(struct tracker *tracker, struct request *request, size_t count)
+{
+    request->part = count;
+    stop_numbering(tracker, request->stream);
+}
+
 void stream_in_doubt(struct tracker *tracker, struct stream *self)
 {
     self->renew = true;
@@ -119,7 +142,8 @@ static bool reply_out_of_sequence(struct tracker *tracker, struct request *reque
     if (reply->result != WIRE_PUT) {
         self->renew = true; // it does not say how far the stream has come
     }
-    if (!self->in_order) { // a run in front of it was refused: this one had to be, and may be for as long as that goes on
+    // A run in front of it was refused: this one had to be, and may be for as long as that goes on.
+    if (!self->in_order && request->part == 0) {
         tracker_move(tracker, request, REQUEST_HELD);
         return false;
     }
@@ -174,6 +198,35 @@ static void cut_accepted(struct request *request, uint64_t accepted)
     request->accepted += accepted;
 }
 
+// Of what the request holds still. Of a run sent in part the rest may have been accepted, too, by an earlier sending of the whole.
+static uint64_t accepted_of(const struct request *request, const struct wire_reply *reply)
+{
+    const struct wire_put *put = &request->wire.as.put;
+    uint64_t sent = request->part > 0 ? request->part : put->count;
+    uint64_t accepted = reply->status == NQ_OK ? sent : 0;
+    if (reply->result != WIRE_PUT) {
+        return accepted;
+    }
+    if (reply->status != NQ_OK && reply->as.put.accepted < sent) {
+        accepted = reply->as.put.accepted;
+    }
+    if (request->part > 0 && reply->as.put.last_number >= put->first_number + accepted) {
+        uint64_t known = reply->as.put.last_number - put->first_number + 1;
+        accepted = known < put->count ? known : put->count;
+    }
+    return accepted;
+}
+
+// True: a part of the run was accepted, and what is left of it goes next.
+static bool has_rest(struct tracker *tracker, struct request *request)
+{
+    if (request->wire.as.put.count == 0) {
+        return false;
+    }
+    tracker_move(tracker, request, REQUEST_HELD);
+    return true;
+}
+
 // Refused without a look at the stream (a limit is lower than it was, a key may not put any more): what an earlier sending has done
 // is not known, and neither is the number to go on with.
 static bool reply_unread(struct tracker *tracker, struct request *request, enum nq_status *status)
@@ -189,11 +242,7 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
                   enum nq_status *status)
 {
     struct stream *self = request->stream;
-    uint64_t count = request->wire.as.put.count;
-    uint64_t accepted = reply->status == NQ_OK ? count : 0;
-    if (reply->status != NQ_OK && reply->result == WIRE_PUT && reply->as.put.accepted < count) {
-        accepted = reply->as.put.accepted;
-    }
+    uint64_t accepted = accepted_of(request, reply);
     if (accepted > 0) {
         note_accepted(self, request->wire.as.put.first_number + accepted - 1);
     }
@@ -205,7 +254,7 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
     switch (reply->status) {
     case NQ_OK:
         self->busy_times = 0;
-        return true;
+        return !has_rest(tracker, request);
     case NQ_OUT_OF_SEQUENCE:
         return reply_out_of_sequence(tracker, request, reply, status);
     case NQ_STREAM_UNKNOWN:

@@ -28,6 +28,10 @@ void stream_close(struct tracker *tracker, struct stream *self); // no request o
 // Called by the tracker.
 void stream_add(struct tracker *tracker, struct request *request);
 void stream_remove(struct request *request);
+// How many of the run's items, from the front, one frame of that size takes; 1 at least.
+size_t stream_fitting(const struct request *request, uint64_t frame_bytes);
+// Only so many of them were sent: nothing behind is, until the rest is accepted, too.
+void stream_part_sent(struct tracker *tracker, struct request *request, size_t count);
 void stream_in_doubt(struct tracker *tracker, struct stream *self);
 // True: the request ends with *status, and request->accepted is the sum. False: it stays, to be sent again.
 bool stream_reply(struct tracker *tracker, struct request *request, const struct wire_reply *reply, uint64_t now_ms,

@@ -242,6 +242,7 @@ void tracker_before_send(struct request *request, uint64_t now_ms)
 
 void tracker_sent(struct tracker *self, struct request *request)
 {
+    request->part = 0;
     tracker_move(self, request, REQUEST_SENT);
 }
 
@@ -320,7 +321,7 @@ static void forget(struct tracker *self, struct request *request)
 
 void tracker_end(struct tracker *self, struct request *request, const struct outcome *outcome)
 {
-    bool given_up = outcome->status == NQ_OUTCOME_UNKNOWN || outcome->status == NQ_UNREACHABLE;
+    bool given_up = outcome->status == NQ_OUTCOME_UNKNOWN || outcome->status == NQ_UNREACHABLE || outcome->status == NQ_TOO_LARGE;
     if (request->stream != NULL && outcome->reply == NULL && given_up) { // a handle sends nothing of what stands behind it
         request->stream->failed = request->stream->failed || request->stream->stop_on_refusal;
         stream_in_doubt(self, request->stream);
@@ -382,6 +383,18 @@ static bool changes_something(enum wire_op op)
     default:
         return false;
     }
+}
+
+bool request_may_be_done(const struct request *request)
+{
+    return request_was_sent(request) && changes_something(request->wire.op);
+}
+
+void tracker_refuse(struct tracker *self, struct request *request, uint64_t now_ms)
+{
+    bool unknown = request_may_be_done(request);
+    struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : NQ_TOO_LARGE, .now_ms = now_ms};
+    tracker_end(self, request, &outcome);
 }
 
 static bool is_safe_to_repeat(enum wire_op op)
@@ -507,7 +520,7 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
     uint64_t at_ms;
     struct request *request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);
     while (request != NULL && at_ms <= now_ms) {
-        bool unknown = request_was_sent(request) && changes_something(request->wire.op);
+        bool unknown = request_may_be_done(request);
         struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : NQ_UNREACHABLE, .now_ms = now_ms};
         tracker_end(self, request, &outcome);
         request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);

@@ -43,6 +43,7 @@ struct request {
     uint64_t started_ms;  // when it was added
     uint64_t deadline_ms; // first sent + wait_ms; UINT64_MAX before that and without end
     uint64_t accepted;    // of a put: items accepted by earlier tries
+    size_t part;          // of a put: only so many of its items, from the front, were sent; 0: all
     size_t size;          // about how many bytes it takes in a frame
     void (*ended)(struct request *self, const struct outcome *outcome); // called once, then it is freed; may be NULL
     void *user;
@@ -84,6 +85,9 @@ void tracker_before_send(struct request *request, uint64_t now_ms);
 void tracker_sent(struct tracker *self, struct request *request);
 void tracker_unsend(struct tracker *self, struct request *request); // was refused unread: to the front of what is to be sent
 
+// It is larger than any frame the broker takes: ends, and does not break one connection after the other.
+void tracker_refuse(struct tracker *self, struct request *request, uint64_t now_ms);
+
 // Calls `ended`, then frees.
 void tracker_end(struct tracker *self, struct request *request, const struct outcome *outcome);
 // Frees without a call. A put that may have been sent leaves its stream in doubt.
@@ -104,6 +108,7 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
 uint64_t tracker_next_deadline_ms(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms); // UINT64_MAX: none
 
 bool request_was_sent(const struct request *request);
+bool request_may_be_done(const struct request *request); // ended now, nobody knows whether the broker has carried it out
 // For the stream module: changes the list a request is in.
 void tracker_move(struct tracker *self, struct request *request, enum request_state state);
 void tracker_renew_id(struct tracker *self, struct request *request);

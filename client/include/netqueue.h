@@ -7,7 +7,8 @@
 //  - Every function that talks to the broker returns an enum nq_status. NQ_OK means the thing is done and, where the broker keeps its
 //    store on disk, durable. A refusal (NQ_FULL, NQ_EMPTY, ...) means that nothing happened. NQ_OUTCOME_UNKNOWN means exactly that.
 //    NQ_UNREACHABLE: no broker answered within the client's `timeout_ms`; a put or task_done that had been sent by then ends
-//    in NQ_OUTCOME_UNKNOWN instead. nq_error_text() has a line for a human about the last failure.
+//    in NQ_OUTCOME_UNKNOWN instead. When the broker comes back with lower limits, so does what had been sent and is too large now; what
+//    had not been sent is NQ_TOO_LARGE. nq_error_text() has a line for a human about the last failure.
 //  - An nq_client and all that was made with it (items, producers, consumers) belong to one thread at a time. Have one client per thread.
 //    Nothing here installs signal handlers; a signal that interrupts a wait ends it with NQ_INTERRUPTED only after nq_interrupt().
 //  - After fork() a child must not touch its parent's clients, not even to destroy them: it makes its own (fork and exec is fine).

@@ -1,8 +1,13 @@
 // A broker that comes back with lower limits than those that requests were made for.
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "test_client_fixture.h"
 #include "wire_limits.h"
+
+#define BODY_BYTES 300000u
+#define LOWER_FRAME_BYTES 400000u
 
 static uint8_t body[1000000];
 
@@ -14,6 +19,87 @@ static void lower_before_the_answer(struct rig *rig, uint64_t body_bytes, uint64
     fake_broker_disconnect_after(rig->broker, 1);
 }
 
+// The same, before any broker has seen what comes next.
+static void lower_unseen(struct rig *rig, uint64_t body_bytes, uint64_t frame_bytes)
+{
+    cr_assert_eq(rig_put(rig, "other", "a"), NQ_OK);
+    fake_broker_set_limits(rig->broker, body_bytes, frame_bytes);
+    fake_broker_disconnect(rig->broker);
+    cr_assert_eq(nq_ping(rig->client, NULL), NQ_OK);
+}
+
+static void expect_line(const struct rig *rig, const char *part)
+{
+    cr_assert(strstr(nq_error_text(rig->client), part) != NULL, "%s", nq_error_text(rig->client));
+}
+
+// Seven requests' worth of items in one frame; a frame takes one of them now.
+static void put_seven(struct rig *rig, bool atomic, enum nq_status wanted, size_t accepted_wanted)
+{
+    struct nq_body bodies[7];
+    struct nq_put_options options = {.wait_ms = NQ_WAIT_FOREVER, .atomic = atomic};
+    for (size_t i = 0; i < 7; i++) {
+        bodies[i] = (struct nq_body){.data = body, .len = BODY_BYTES};
+    }
+    size_t accepted = 0;
+    cr_assert_eq(nq_put_many(rig->client, "q", bodies, 7, &options, &accepted), wanted, "%s", nq_error_text(rig->client));
+    cr_assert_eq(accepted, accepted_wanted);
+}
+
+Test(limits, a_run_that_is_too_large_for_a_frame_now_is_sent_again_in_parts)
+{
+    struct rig rig = rig_make();
+    lower_before_the_answer(&rig, BODY_BYTES, LOWER_FRAME_BYTES);
+    put_seven(&rig, false, NQ_OK, 7);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 7);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 8);
+    rig_end(&rig);
+}
+
+Test(limits, a_started_put_leaves_in_parts_when_only_a_smaller_frame_is_taken)
+{
+    struct rig rig = rig_make();
+    cr_assert_eq(rig_put(&rig, "other", "a"), NQ_OK);
+    struct nq_body bodies[4];
+    for (size_t i = 0; i < 4; i++) {
+        bodies[i] = (struct nq_body){.data = body, .len = BODY_BYTES};
+    }
+    cr_assert_neq(nq_start_put(rig.client, "q", bodies, 4, NULL, NULL), 0);
+    cr_assert_neq(nq_start_put(rig.client, "q", bodies, 2, NULL, NULL), 0);
+    fake_broker_set_limits(rig.broker, BODY_BYTES, LOWER_FRAME_BYTES);
+    fake_broker_disconnect(rig.broker);
+    for (size_t accepted = 0; accepted < 6;) {
+        struct nq_completion completion;
+        cr_assert_eq(nq_wait_completion(rig.client, 10000, &completion), NQ_OK);
+        cr_assert_eq(completion.status, NQ_OK, "%s", nq_error_text(rig.client));
+        accepted += completion.accepted;
+    }
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 6);
+    rig_end(&rig);
+}
+
+Test(limits, an_atomic_run_cannot_be_cut)
+{
+    struct rig rig = rig_make();
+    lower_before_the_answer(&rig, BODY_BYTES, LOWER_FRAME_BYTES);
+    put_seven(&rig, true, NQ_OUTCOME_UNKNOWN, 0);
+    expect_line(&rig, "400000");
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(limits, an_item_no_frame_takes_any_more_ends_once_with_an_unknown_outcome)
+{
+    struct rig rig = rig_make();
+    lower_before_the_answer(&rig, 1000, LOWER_FRAME_BYTES);
+    cr_assert_eq(nq_put(rig.client, "q", body, sizeof body, NULL, NULL), NQ_OUTCOME_UNKNOWN);
+    expect_line(&rig, "400000");
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK); // and is no duplicate of what went before
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
+    rig_end(&rig);
+}
+
 Test(limits, an_item_over_the_lower_body_limit_has_an_unknown_outcome_when_it_was_sent_before)
 {
     struct rig rig = rig_make();
@@ -21,5 +107,47 @@ Test(limits, an_item_over_the_lower_body_limit_has_an_unknown_outcome_when_it_wa
     cr_assert_eq(nq_put(rig.client, "q", body, sizeof body, NULL, NULL), NQ_OUTCOME_UNKNOWN);
     cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
+    rig_end(&rig);
+}
+
+Test(limits, an_item_that_no_broker_has_seen_is_too_large)
+{
+    struct rig rig = rig_make();
+    lower_unseen(&rig, 1000, LOWER_FRAME_BYTES);
+    cr_assert_eq(nq_put(rig.client, "q", body, sizeof body, NULL, NULL), NQ_TOO_LARGE);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(limits, a_producer_ends_with_its_first_item_that_no_frame_takes)
+{
+    struct rig rig = rig_make();
+    struct nq_producer *producer;
+    struct nq_producer_options options;
+    nq_producer_options_init(&options);
+    options.batch_items = 1;
+    lower_before_the_answer(&rig, 1000, LOWER_FRAME_BYTES);
+    cr_assert_eq(nq_producer_open(rig.client, "q", &options, &producer), NQ_OK);
+    cr_assert_eq(nq_producer_put(producer, &(struct nq_body){.data = body, .len = sizeof body}), NQ_OK);
+    (void)nq_producer_put(producer, &(struct nq_body){.data = body, .len = 10});
+    cr_assert_eq(nq_producer_flush(producer, NQ_WAIT_FOREVER), NQ_OUTCOME_UNKNOWN);
+    const struct nq_producer_failure *failure = nq_producer_failure(producer);
+    cr_assert_eq(failure->failed_index, 0);
+    cr_assert(strstr(failure->text, "400000") != NULL, "%s", failure->text);
+    (void)nq_producer_close(&producer, 0);
+    rig_end(&rig);
+}
+
+Test(limits, a_reason_longer_than_any_frame_is_too_large)
+{
+    struct rig rig = rig_make();
+    struct nq_item *item;
+    char *reason = calloc(1, NQ_FRAME_BYTES_DEFAULT + 2);
+    cr_assert_not_null(reason);
+    memset(reason, 'r', NQ_FRAME_BYTES_DEFAULT + 1);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    cr_assert_eq(nq_requeue(rig.client, &item, &(struct nq_requeue_options){.reason = reason}), NQ_TOO_LARGE);
+    free(reason);
     rig_end(&rig);
 }

@@ -535,3 +535,60 @@ Test(tracker, a_backup_a_redrive_that_has_moved_something_and_what_is_cancelled_
     cr_assert_eq(dropped.count, 0);
     tracker_fini(&t);
 }
+
+// What an earlier, whole sending has done is told with the answers: no item is put a second time.
+Test(stream, a_run_sent_in_parts_goes_on_where_it_was_accepted)
+{
+    struct tracker t;
+    struct end a, b;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *ra = add_put(&t, &s, 10, 0, &a, 0);
+    struct request *rb = add_put(&t, &s, 2, 0, &b, 0);
+    send_all(&t, 0);
+    tracker_reconnected(&t, TRACKER_RESUMED, 1);
+    tracker_sent(&t, ra);
+    stream_part_sent(&t, ra, 4);
+    send_all(&t, 1);
+    reply_put(&t, ra->wire.id, NQ_OK, 4, 4, 2);
+    cr_assert_eq(a.count, 0);
+    reply_put(&t, rb->wire.id, NQ_OUT_OF_SEQUENCE, 0, 4, 2);
+    tracker_run(&t, 3, 3, 1000);
+    cr_assert_eq(t.unsent.first, ra);
+    cr_assert_eq(first_number(ra), 5);
+    cr_assert_eq(ra->wire.as.put.count, 6);
+    cr_assert_eq(first_number(rb), 11);
+    tracker_sent(&t, ra);
+    stream_part_sent(&t, ra, 4);
+    reply_put(&t, ra->wire.id, NQ_OK, 4, 12, 4); // the first sending had been accepted after all, and what was behind it
+    cr_assert_eq(a.count, 1);
+    cr_assert_eq(a.status, NQ_OK);
+    cr_assert_eq(a.accepted, 10);
+    tracker_fini(&t);
+}
+
+Test(stream, a_run_that_no_frame_takes_ends_and_what_is_behind_it_goes_on)
+{
+    struct tracker t;
+    struct end a, b, c;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *ra = add_put(&t, &s, 1, 0, &a, 0);
+    add_put(&t, &s, 1, 0, &b, 0);
+    tracker_refuse(&t, ra, 0);
+    cr_assert_eq(a.status, NQ_TOO_LARGE);
+    tracker_run(&t, 1, 1, 1000);
+    cr_assert_eq(first_number(t.unsent.first), 1);
+    send_all(&t, 1);
+    tracker_reconnected(&t, TRACKER_RESUMED, 2);
+    uint64_t stream = t.unsent.first->wire.as.put.stream;
+    tracker_refuse(&t, t.unsent.first, 2);
+    cr_assert_eq(b.status, NQ_OUTCOME_UNKNOWN); // the broker may have taken it before
+    tracker_run(&t, 3, 3, 1000);
+    struct request *rc = add_put(&t, &s, 1, 0, &c, 3);
+    cr_assert_neq(rc->wire.as.put.stream, stream);
+    cr_assert_eq(first_number(rc), 1);
+    tracker_fini(&t);
+}
