@@ -45,7 +45,7 @@ enum nq_status frame_decode(struct frame_pool *pool, const void *data, size_t le
     self->next = NULL;
     nq_arena_budget(self->arena, wire_decode_budget(len));
     enum nq_status status = wire_decode_replies(self->arena, data, len, &self->replies);
-    if (status != NQ_OK) {
+    if (status != NQ_OK && status != NQ_UNSUPPORTED_VERSION) { // then its answers say just that
         frame_unref(pool, self);
         return status;
     }

@@ -21,7 +21,8 @@ struct frame_pool {
     size_t spare_count[FRAME_CLASSES];
 };
 
-// Errors: those of wire_decode_replies. The frame comes with one reference.
+// Errors: those of wire_decode_replies, but for a version that is not spoken here: its answers have that as their status. The frame comes
+// with one reference.
 enum nq_status frame_decode(struct frame_pool *pool, const void *data, size_t len, struct frame **out);
 struct frame *frame_ref(struct frame *self);
 void frame_unref(struct frame_pool *pool, struct frame *self); // pool NULL: freed when it was the last; self may be NULL

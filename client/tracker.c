@@ -272,7 +272,7 @@ static bool may_try_again(const struct request *request, const struct wire_reply
 // long as a broker may be away (a key's rate begins anew each second: a get that waits for less would never come to its turn).
 static bool hold_busy(struct tracker *self, struct request *request, const struct wire_reply *reply, uint64_t now_ms)
 {
-    uint64_t until_ms = request->started_ms + self->patience_ms;
+    uint64_t until_ms = self->patience_ms < UINT64_MAX - request->started_ms ? request->started_ms + self->patience_ms : UINT64_MAX;
     until_ms = request->wait_ms > 0 && request->deadline_ms > until_ms ? request->deadline_ms : until_ms;
     if (self->patience_ms == 0 || now_ms >= until_ms || !may_try_again(request, reply)) {
         return false;

@@ -62,7 +62,7 @@ static void send_answer(struct fake_broker *self, struct nq_arena *arena, const 
         return;
     }
     struct wire_reply reply = answer->reply;
-    struct wire_reply_frame frame = {.version = NQ_PROTOCOL_VERSION, .replies = &reply, .count = 1};
+    struct wire_reply_frame frame = {.version = self->model.version, .replies = &reply, .count = 1};
     struct wire_packer *packer = wire_prepare_replies(arena, &frame);
     if (packer == NULL) {
         return;
@@ -258,6 +258,20 @@ void fake_broker_refuse_puts(struct fake_broker *self, enum nq_status status, in
     (void)pthread_mutex_lock(&self->mutex);
     self->model.refuse_status = status;
     self->model.refuse_left = count;
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+void fake_broker_refuse(struct fake_broker *self, enum wire_op op, enum nq_status status, int count)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    self->model.refusals[op] = (struct fake_refusal){status, count};
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+void fake_broker_speak_version(struct fake_broker *self, uint32_t version)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    self->model.version = version;
     (void)pthread_mutex_unlock(&self->mutex);
 }
 

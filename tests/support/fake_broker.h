@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "status.h"
+#include "wire.h"
 
 struct fake_broker;
 
@@ -21,7 +22,9 @@ void fake_broker_pause(struct fake_broker *self, bool paused);      // takes fra
 void fake_broker_forget_sessions(struct fake_broker *self);         // leases and parked gets are gone
 void fake_broker_change_store(struct fake_broker *self);            // everything is gone, another store id
 void fake_broker_forget_streams(struct fake_broker *self);
-void fake_broker_refuse_puts(struct fake_broker *self, enum nq_status status, int count); // the next ones
+void fake_broker_refuse_puts(struct fake_broker *self, enum nq_status status, int count);             // the next ones
+void fake_broker_refuse(struct fake_broker *self, enum wire_op op, enum nq_status status, int count); // without any result
+void fake_broker_speak_version(struct fake_broker *self, uint32_t version);
 void fake_broker_set_maxsize(struct fake_broker *self, const char *queue, uint64_t maxsize);
 void fake_broker_set_lease_ms(struct fake_broker *self, uint64_t lease_ms);
 // Of the broker that is there once all connections have broken.

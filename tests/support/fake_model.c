@@ -7,7 +7,8 @@ static const uint8_t token[NQ_RESUME_TOKEN_BYTES] = {1, 2, 3};
 
 void fake_model_init(struct fake_model *self)
 {
-    *self = (struct fake_model){.epoch = 1,
+    *self = (struct fake_model){.version = NQ_PROTOCOL_VERSION,
+                                .epoch = 1,
                                 .lease_ms = 60000,
                                 .body_bytes = NQ_BODY_BYTES_DEFAULT,
                                 .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
@@ -471,6 +472,12 @@ static void on_request(struct fake_model *self, struct nq_arena *arena, const st
 {
     if (request->refused != NQ_OK) {
         (void)answer(self, peer, request->id, request->refused);
+        return;
+    }
+    struct fake_refusal *refusal = &self->refusals[request->op];
+    if (refusal->left > 0) {
+        refusal->left--;
+        (void)answer(self, peer, request->id, refusal->status);
         return;
     }
     if (request->op != WIRE_HELLO && request->op != WIRE_RENEW && !is_known(self, peer)) {

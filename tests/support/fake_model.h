@@ -66,6 +66,11 @@ struct fake_model {
     bool session_known;
     enum nq_status refuse_status;
     int refuse_left;
+    struct fake_refusal {
+        enum nq_status status;
+        int left;
+    } refusals[WIRE_BACKUP + 1]; // by operation
+    uint32_t version;
     struct fake_counts counts;
 };
 

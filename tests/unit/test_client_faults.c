@@ -110,6 +110,38 @@ Test(faults, a_silent_broker_is_unreachable_and_a_put_to_it_unknown)
     rig_end(&rig);
 }
 
+Test(faults, a_broker_of_another_version_is_told_at_once)
+{
+    struct rig rig = rig_make_with(600000);
+    fake_broker_speak_version(rig.broker, 2);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_UNSUPPORTED_VERSION);
+    fake_broker_speak_version(rig.broker, NQ_PROTOCOL_VERSION);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(faults, what_was_sent_before_a_hello_that_is_refused_has_an_unknown_outcome)
+{
+    struct rig rig = rig_make();
+    uint64_t count;
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 1);
+    fake_broker_refuse(rig.broker, WIRE_HELLO, NQ_LIMIT_REACHED, 1);
+    cr_assert_eq(nq_purge(rig.client, "q", &count), NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").done, 1);
+    rig_end(&rig);
+}
+
+Test(faults, a_client_that_waits_for_ever_waits_out_a_busy_broker)
+{
+    struct rig rig = rig_make_with(NQ_WAIT_FOREVER);
+    struct nq_queue_stats stats;
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    fake_broker_refuse(rig.broker, WIRE_STAT, NQ_BUSY, 2);
+    cr_assert_eq(nq_stat(rig.client, "q", &stats), NQ_OK);
+    rig_end(&rig);
+}
+
 Test(faults, a_forgotten_session_is_opened_anew_and_waiting_gets_go_on)
 {
     struct rig rig = rig_make();
