@@ -265,8 +265,9 @@ enum nq_status nq_consumer_work(struct nq_consumer *self)
 // Requests on their way outlive the handle: their tokens are the client's from now on.
 static void leave_flights(struct nq_consumer *self)
 {
-    struct request_list *lists[] = {&self->client->tracker.unsent, &self->client->tracker.sent};
-    for (size_t i = 0; i < 2; i++) {
+    struct tracker *tracker = &self->client->tracker;
+    struct request_list *lists[] = {&tracker->unsent, &tracker->sent, &tracker->held};
+    for (size_t i = 0; i < 3; i++) {
         for (struct request *r = lists[i]->first; r != NULL; r = r->next) {
             struct token_batch *batch = r->ended == token_ended ? r->user : NULL;
             struct flight *flight = batch != NULL && batch->ended == flight_ended ? batch->user : NULL;

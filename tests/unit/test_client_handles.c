@@ -1,5 +1,6 @@
 // The producer and the consumer handle.
 #include <criterion/criterion.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -305,5 +306,26 @@ Test(consumer, shut_down_and_interrupted)
     cr_assert_eq(nq_shutdown(rig.client, "q", false, NULL), NQ_OK);
     cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_SHUT_DOWN);
     cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    rig_end(&rig);
+}
+
+// The broker has no time for the task_done; when it is asked again, the handle is gone.
+Test(consumer, close_leaves_dones_that_wait_for_a_busy_broker)
+{
+    struct rig rig = rig_make();
+    struct nq_consumer *consumer;
+    struct nq_item *item;
+    (void)mallopt(M_PERTURB, 0xa5); // what is freed is overwritten
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, NQ_WAIT_FOREVER, &item), NQ_OK);
+    fake_broker_refuse(rig.broker, WIRE_TASK_DONE, NQ_BUSY, 1);
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK); // its answer came behind that of the task_done
+    (void)nq_consumer_close(&consumer, 0);
+    while (fake_broker_counts(rig.broker, "q").done == 0) {
+        cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    }
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
     rig_end(&rig);
 }
