@@ -182,6 +182,7 @@ static struct nq_item *next_item(struct nq_consumer *self)
         if (!lost) {
             return item;
         }
+        self->received--; // another one may be asked for
         answer_unref(answer);
     }
     return NULL;
@@ -197,6 +198,7 @@ void consumer_give_back_buffer(struct nq_consumer *self)
         for (uint32_t i = first; i < count; i++) {
             finish_give_back(&answer->items[i]);
         }
+        self->received -= count - first;
     }
     self->buffered = 0;
 }

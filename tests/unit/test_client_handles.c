@@ -246,6 +246,33 @@ Test(consumer, never_asks_for_more_than_max_items)
     rig_end(&rig);
 }
 
+// What was got ahead and lost with the session, or given back, was not handed out: it does not count.
+Test(consumer, asks_again_for_what_was_lost_or_given_back_before_it_was_handed_out)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 3);
+    struct nq_consumer_options options;
+    nq_consumer_options_init(&options);
+    options.prefetch = 3;
+    options.max_items = 3;
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
+    fake_broker_forget_sessions(rig.broker);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    }
+    cr_assert_eq(nq_consumer_get(consumer, 0, &item), NQ_EMPTY);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").done, 3);
+    rig_end(&rig);
+}
+
 static bool all_but_one_ready(const struct fake_counts *counts)
 {
     return counts->ready == 99 && counts->leased == 1;
