@@ -228,7 +228,7 @@ enum nq_status nq_consumer_requeue(struct nq_consumer *self, struct nq_item **it
 static bool is_flushed(void *user)
 {
     const struct nq_consumer *self = user;
-    return self->dones_flying == 0;
+    return self->dones_flying == 0 && self->dones == NULL; // some are left when there was no memory for a request
 }
 
 enum nq_status nq_consumer_flush(struct nq_consumer *self, uint64_t wait_ms)

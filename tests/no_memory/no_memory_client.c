@@ -102,6 +102,7 @@ static enum nq_status consume(struct nq_client *client)
     }
     if (status == NQ_OK) {
         status = nq_consumer_flush(consumer, TIMEOUT_MS);
+        no_memory_require(status != NQ_OK || nq_consumer_confirmed(consumer) == MANY, "a flush that is OK confirms all");
     }
     done += nq_consumer_confirmed(consumer);
     enum nq_status closed = nq_consumer_close(&consumer, TIMEOUT_MS);
