@@ -50,6 +50,9 @@ bool session_send_hello(struct nq_client *client)
 
 static void lose_leases(struct nq_client *client, bool store_gone)
 {
+    for (struct nq_consumer *consumer = client->consumers; consumer != NULL && store_gone; consumer = consumer_next(consumer)) {
+        consumer_contribute(consumer); // what was gathered ends with what is under way
+    }
     for (struct answer *answer = client->answers; answer != NULL; answer = answer->next) {
         answer_lose(answer, store_gone);
     }

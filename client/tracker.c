@@ -404,6 +404,12 @@ static bool is_safe_to_repeat(enum wire_op op)
 
 // ------------------------------------------------------------------------------------------------------ reconnect
 
+// Sent or not: to another store they say nothing, or something else.
+static bool names_tokens(enum wire_op op)
+{
+    return op == WIRE_TASK_DONE || op == WIRE_REQUEUE || op == WIRE_EXTEND;
+}
+
 // NQ_OK: send it again.
 static enum nq_status after_reconnect(const struct request *request, enum tracker_session session)
 {
@@ -450,9 +456,12 @@ void tracker_reconnected(struct tracker *self, enum tracker_session session, uin
         self->sent.last->resent = true;
         tracker_unsend(self, self->sent.last);
     }
+    if (session == TRACKER_NEW_STORE) {
+        try_busy_again(self, UINT64_MAX); // whatever of it is no more to be sent is ended here, too
+    }
     for (struct request *request = self->unsent.first; request != NULL; request = request->next) {
-        request->unsettled = request->resent && after_reconnect(request, session) != NQ_OK;
-        request->unsettled = request->unsettled || (request->resent && session == TRACKER_NEW_STORE);
+        bool other = session == TRACKER_NEW_STORE && (request->resent || names_tokens(request->wire.op));
+        request->unsettled = other || (request->resent && after_reconnect(request, session) != NQ_OK);
     }
     settle_all(self, session, now_ms);
     if (session == TRACKER_NEW_STORE) {

@@ -162,20 +162,26 @@ Test(tracker, sends_the_remaining_wait_on_a_resend)
 Test(tracker, another_store_ends_puts_and_leases_and_restarts_gets)
 {
     struct tracker t;
-    struct end put, later, done, get;
+    struct end put, later, done, busy, fresh, get;
     cr_assert(tracker_init(&t, fake_random));
     struct stream s;
     stream_open(&t, &s, false);
     uint64_t number = s.number;
     add_put(&t, &s, 3, 0, &put, 0);
     add(&t, WIRE_TASK_DONE, &done, 0);
+    uint64_t busy_id = add(&t, WIRE_REQUEUE, &busy, 0)->wire.id;
+    t.patience_ms = 1000;
     struct request *g = add(&t, WIRE_GET, &get, 0);
     uint64_t get_id = g->wire.id;
     send_all(&t, 0);
+    tracker_reply(&t, &(struct wire_reply){.id = busy_id, .status = NQ_BUSY}, NULL, 1);
+    add(&t, WIRE_TASK_DONE, &fresh, 1); // of an item of the old store
     struct request *unsent = add_put(&t, &s, 2, 0, &later, 0);
     tracker_reconnected(&t, TRACKER_NEW_STORE, 10);
     cr_assert_eq(put.status, NQ_OUTCOME_UNKNOWN);
     cr_assert_eq(done.status, NQ_LEASE_LOST);
+    cr_assert_eq(busy.status, NQ_LEASE_LOST);
+    cr_assert_eq(fresh.status, NQ_LEASE_LOST);
     cr_assert_eq(get.count, 0);
     cr_assert_neq(g->wire.id, get_id);
     cr_assert_eq(later.count, 0); // was never sent: goes to the new store on a new stream
