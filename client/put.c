@@ -121,7 +121,8 @@ static enum nq_status fill(struct nq_client *client, struct put_memory *memory, 
         struct nq_bytes encoded;
         nq_arena_reset(client->scratch);
         enum nq_status status = encode_headers(client, &bodies[i], &encoded);
-        if (status == NQ_OK && (encoded.len > client->session.limits.headers_bytes || encoded.len > memory->left)) {
+        bool over = client->session.store_known && encoded.len > client->session.limits.headers_bytes;
+        if (status == NQ_OK && (over || encoded.len > memory->left)) {
             status = NQ_TOO_LARGE;
         }
         if (status != NQ_OK) {
@@ -132,17 +133,18 @@ static enum nq_status fill(struct nq_client *client, struct put_memory *memory, 
     return NQ_OK;
 }
 
-// What the block must hold, and what the request takes in a frame.
-static enum nq_status measure(struct nq_client *client, const struct nq_body *bodies, size_t count, bool copy, size_t *bytes,
-                              bool *headers, size_t *size)
+// What the block must hold, and what the request takes in a frame. What is too large for one leaves in parts, unless it is atomic.
+static enum nq_status measure(struct nq_client *client, const struct nq_body *bodies, size_t count, bool atomic, bool copy,
+                              size_t *bytes, bool *headers, size_t *size)
 {
     const struct wire_limits *limits = &client->session.limits;
+    bool known = client->session.store_known; // else the broker's may be wider: they are looked at when it leaves
     if (count == 0 || count > limits->items) {
         return client_fail(client, NQ_TOO_LARGE, "a put of %zu items; 1 to %u go into one request", count, limits->items);
     }
     *size = 256;
     for (size_t i = 0; i < count; i++) {
-        if (bodies[i].len > limits->body_bytes) {
+        if (known && bodies[i].len > limits->body_bytes) {
             return client_fail(client, NQ_TOO_LARGE, "an item of %zu bytes; the broker takes up to %llu", bodies[i].len,
                                (unsigned long long)limits->body_bytes);
         }
@@ -151,7 +153,7 @@ static enum nq_status measure(struct nq_client *client, const struct nq_body *bo
         *headers = *headers || bodies[i].headers_count > 0;
         *bytes += (copy ? item_size : item_size - bodies[i].len);
     }
-    if (*size > limits->frame_bytes && count > 1) {
+    if (known && atomic && *size > limits->frame_bytes && count > 1) {
         return client_fail(client, NQ_TOO_LARGE, "a put of %zu bytes; one request takes up to %llu", *size,
                            (unsigned long long)limits->frame_bytes);
     }
@@ -164,7 +166,7 @@ enum nq_status put_request(struct nq_client *client, const char *queue, const st
     size_t bytes = 0;
     bool headers = false;
     size_t size = 0;
-    enum nq_status status = measure(client, bodies, count, copy, &bytes, &headers, &size);
+    enum nq_status status = measure(client, bodies, count, options->atomic, copy, &bytes, &headers, &size);
     if (status != NQ_OK) {
         return status;
     }

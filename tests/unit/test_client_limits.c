@@ -79,6 +79,21 @@ Test(limits, a_started_put_leaves_in_parts_when_only_a_smaller_frame_is_taken)
     rig_end(&rig);
 }
 
+Test(limits, a_started_put_need_not_fit_a_frame_nor_limits_that_are_not_told_yet)
+{
+    struct rig rig = rig_make();
+    fake_broker_set_limits(rig.broker, sizeof body * 2, NQ_FRAME_BYTES_DEFAULT);
+    fake_broker_disconnect(rig.broker);
+    static uint8_t large[sizeof body * 2];
+    struct nq_body bodies[2] = {{.data = large, .len = sizeof large}, {.data = large, .len = sizeof large}};
+    struct nq_completion completion;
+    cr_assert_neq(nq_start_put(rig.client, "q", bodies, 2, NULL, NULL), 0, "%s", nq_error_text(rig.client));
+    cr_assert_eq(nq_wait_completion(rig.client, 20000, &completion), NQ_OK);
+    cr_assert_eq(completion.status, NQ_OK, "%s", nq_error_text(rig.client));
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
+    rig_end(&rig);
+}
+
 Test(limits, an_atomic_run_cannot_be_cut)
 {
     struct rig rig = rig_make();
