@@ -20,6 +20,9 @@ void stream_open(struct tracker *tracker, struct stream *self, bool stop_on_refu
     *self = (struct stream){.in_order = true, .stop_on_refusal = stop_on_refusal};
     renumber(tracker, self);
     self->next = tracker->streams;
+    if (self->next != NULL) {
+        self->next->prev = self;
+    }
     tracker->streams = self;
 }
 
@@ -27,12 +30,13 @@ void stream_close(struct tracker *tracker, struct stream *self)
 {
     assert(self->first == NULL);
     tracker->streams_astray -= self->in_order ? 0 : 1;
-    struct stream **at = &tracker->streams;
-    while (*at != NULL && *at != self) {
-        at = &(*at)->next;
+    if (self->prev != NULL) {
+        self->prev->next = self->next;
+    } else {
+        tracker->streams = self->next;
     }
-    if (*at != NULL) {
-        *at = self->next;
+    if (self->next != NULL) {
+        self->next->prev = self->prev;
     }
 }
 

@@ -9,7 +9,7 @@
 #define STREAM_TRIES_MAX 32u
 
 struct stream {
-    struct stream *next;
+    struct stream *next, *prev;   // of the tracker's: a client may have one for each of very many queues
     struct request *first, *last; // without an answer, in order
     uint64_t number;
     uint64_t next_number; // of the item that is put next

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream.h"
 #include "test_client_fixture.h"
 #include "wire_limits.h"
 
@@ -165,4 +166,53 @@ Test(limits, a_reason_longer_than_any_frame_is_too_large)
     cr_assert_eq(nq_requeue(rig.client, &item, &(struct nq_requeue_options){.reason = reason}), NQ_TOO_LARGE);
     free(reason);
     rig_end(&rig);
+}
+
+#define HELD 10500u
+
+// A broker drops a frame that tells of more than 10,000 gets, and with it the requests that nothing else brings back.
+Test(limits, more_gets_are_held_than_one_frame_tells_of)
+{
+    struct rig rig = rig_make();
+    static struct nq_item *items[HELD];
+    struct nq_queue_options options = {0};
+    cr_assert_eq(nq_declare(rig.client, "q", &options, HELD, NULL), NQ_OK);
+    for (size_t i = 0; i < HELD; i++) {
+        cr_assert_eq(nq_get(rig.client, "q", NULL, &items[i]), NQ_OK);
+    }
+    fake_broker_disconnect_after(rig.broker, 1);
+    cr_assert_eq(rig_put(&rig, "other", "a"), NQ_OK);
+    nq_client_destroy(&rig.client);
+    for (size_t i = 0; i < HELD; i++) {
+        nq_item_destroy(&items[i]);
+    }
+    rig_end(&rig);
+}
+
+static uint64_t next_random = 1;
+
+static uint64_t count_up(void)
+{
+    return next_random++;
+}
+
+// Of a client that has put into as many queues: to close one must not mean to look at all, or its end takes minutes.
+Test(limits, very_many_streams_are_closed_in_no_time)
+{
+    enum { STREAMS = 400000 };
+    struct tracker tracker;
+    struct stream *streams = calloc(STREAMS, sizeof *streams);
+    cr_assert(streams != NULL && tracker_init(&tracker, count_up));
+    for (size_t i = 0; i < STREAMS; i++) {
+        stream_open(&tracker, &streams[i], false);
+    }
+    for (size_t i = 1; i < STREAMS; i += 2) {
+        stream_close(&tracker, &streams[i]);
+    }
+    for (size_t i = 0; i < STREAMS; i += 2) {
+        stream_close(&tracker, &streams[i]);
+    }
+    cr_assert_null(tracker.streams);
+    tracker_fini(&tracker);
+    free(streams);
 }
