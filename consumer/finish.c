@@ -74,8 +74,8 @@ void finish_completion(struct runner *runner, const struct nq_completion *comple
         runner->worker->lost++;
         break;
     default: {
-        char text[128];
-        snprintf(text, sizeof(text), "finishing an item: %s", nq_status_text(completion->status));
+        char text[320];
+        snprintf(text, sizeof(text), "finishing an item: %s", nq_error_text(runner->worker->client));
         worker_fail(runner->worker, completion->status, text);
     }
     }

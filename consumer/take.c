@@ -106,7 +106,7 @@ void take_completion(struct runner *runner, struct nq_completion *completion)
         break;
     default: {
         char text[256];
-        snprintf(text, sizeof(text), "get from '%.128s': %s", source->queue, nq_status_text(completion->status));
+        snprintf(text, sizeof(text), "get from '%.128s': %s", source->queue, nq_error_text(runner->worker->client));
         worker_fail(runner->worker, completion->status, text);
     }
     }
