@@ -1,6 +1,6 @@
 """A network between the programs and the broker that delays, reorders, repeats and loses packets, and breaks without a word: two network
-namespaces and a link of ours (nqlab/link.py). The connections are half open then: neither side hears that the other is away. Needs root and
-/dev/net/tun; skipped by name elsewhere."""
+namespaces and a link of ours (nqlab/link.py), or the kernel's (tc netem: scenarios called netem_...). The connections are half open then:
+neither side hears that the other is away. Needs root and /dev/net/tun or netem; skipped by name elsewhere."""
 import functools
 import os
 import sys
@@ -11,7 +11,8 @@ from nqlab.crew import Hand
 from nqlab.history import History, settle
 from nqlab.lines import Lines
 from nqlab.link import Way, Weather
-from nqlab.network import Network
+from nqlab.netem import NetemLink
+from nqlab.network import Network, TunLink
 
 SHORT_SESSIONS = ("--session-timeout", "2s", "--session-grace", "1s")
 SESSIONS_FOR_EVER = ("--session-timeout", "1h", "--session-grace", "1h", "--lease", "1h")
@@ -54,12 +55,12 @@ class Load:
                     "delivered more than once, leases lost, lines printed more than once")
 
 
-def with_network(*flags, keys=False):
+def with_network(*flags, keys=False, make_link=TunLink):
     """The scenario takes a network, too; the broker on it is started with these flags."""
     def mark(work):
         @functools.wraps(work)
         def whole(lab):
-            network = Network(lab, flags, keys)
+            network = Network(lab, flags, keys, make_link)
             try:
                 network.broker.start()
                 work(lab, network)
@@ -68,6 +69,17 @@ def with_network(*flags, keys=False):
                     program.kill()
                 network.end()
         return whole
+    return mark
+
+
+def on_each_link(*flags, keys=False, long_timeout=1800):
+    """Two scenarios with a network: on our own link, and, called netem_..., on the kernel's."""
+    def mark(work):
+        for prefix, make_link in (("", TunLink), ("netem_", NetemLink)):
+            whole = with_network(*flags, keys=keys, make_link=make_link)(work)
+            whole.__name__ = prefix + work.__name__
+            scenario(timeout=240, long_timeout=long_timeout)(whole)
+        return work
     return mark
 
 
@@ -116,8 +128,7 @@ def what_the_link_does(lab):
 # ------------------------------------------------------------------------------------------------------- weather that stays
 
 
-@scenario(timeout=240, long_timeout=900)
-@with_network(*SESSIONS_FOR_EVER)
+@on_each_link(*SESSIONS_FOR_EVER, long_timeout=900)
 def bad_link(lab, network):
     """packets late, out of order, twice and lost, under load: all is done and, as no session ends, nothing twice"""
     network.link.both(BAD)
@@ -152,8 +163,7 @@ class LongWork:
             check_equal(file.read(), b"long", "what was worked on")
 
 
-@scenario(timeout=240, long_timeout=900)
-@with_network("--session-timeout", "12s")
+@on_each_link("--session-timeout", "12s", long_timeout=900)
 def slow_link(lab, network):
     """0.2 s each way and 16 kB a second: who waits or works for longer than sessions and leases last keeps both, and gets what it waited for"""
     network.link.both(SLOW)
@@ -195,8 +205,7 @@ def until_given_up(network, queues):
         check_equal((stat["leased"], stat["waiting_gets"]), (0, 0), queue + ": leased, waiting gets")
 
 
-@scenario(timeout=240, long_timeout=1800)
-@with_network(*SHORT_SESSIONS, keys=True)
+@on_each_link(*SHORT_SESSIONS, keys=True)
 def weather_that_changes(lab, network):
     """good, bad, cut and good again; one direction dead and the other well, for a moment or for longer than sessions live; with keys"""
     load = Load(lab, network)
@@ -219,8 +228,7 @@ def weather_that_changes(lab, network):
     load.settle()
 
 
-@scenario(timeout=240, long_timeout=1800)
-@with_network(*SHORT_SESSIONS)
+@on_each_link(*SHORT_SESSIONS)
 def link_down(lab, network):
     """the clients' device is down for a moment, or for longer than sessions live; connections hang half open meanwhile"""
     load = Load(lab, network, lines=False)
@@ -266,8 +274,7 @@ def connections_forgotten_on_the_way(lab, network):
     lab.note("%d rounds, %s" % (lines.rounds, counts))
 
 
-@scenario(timeout=240, long_timeout=900)
-@with_network(*SHORT_SESSIONS)
+@on_each_link(*SHORT_SESSIONS, long_timeout=900)
 def clients_that_vanish(lab, network):
     """the link goes with clients behind it and without FIN or RST: what they held goes to others"""
     network.ask("netqueue-producer", "q", *range(20)).expect(0)
@@ -282,8 +289,7 @@ def clients_that_vanish(lab, network):
     network.await_stat("q", unfinished=0)
 
 
-@scenario(timeout=240, long_timeout=900)
-@with_network(*SHORT_SESSIONS)
+@on_each_link(*SHORT_SESSIONS, long_timeout=900)
 def broker_killed_behind_a_cut(lab, network):
     """the broker is killed and started while the link is down: the clients find out by themselves and go on"""
     load = Load(lab, network, lines=False)

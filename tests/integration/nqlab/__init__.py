@@ -12,6 +12,7 @@ keys.py    a broker with keys, and clients that hold some
 group.py   a control group of our own with a limit of memory
 network.py two network namespaces, for the broker and for its clients
 link.py    the link between them, which delays, reorders, repeats, loses, or breaks
+netem.py   the same by the kernel's tc netem
 """
 from .client import Client, Item, Keeper, Status, WAIT_FOREVER
 from .group import ControlGroup

@@ -1,4 +1,4 @@
-"""Two hosts that are network namespaces of their own: the broker's and that of its clients, and a link of ours (link.py) between them."""
+"""Two hosts that are network namespaces of their own: the broker's and that of its clients, and a link (link.py, netem.py) between them."""
 import json
 import os
 import subprocess
@@ -14,9 +14,40 @@ TUN = "/dev/net/tun"
 
 
 class Link:
-    """The process that carries the packets. Ways are called after where they lead: "broker", "clients"."""
+    """Ways are called after where they lead: "broker", "clients"."""
+
+    lab = None
+
+    def change(self, **weathers):
+        """How the ways to `broker` and to `clients` are from now on."""
+        raise NotImplementedError
+
+    def counts(self):
+        """Of each way, how many packets met with what."""
+        raise NotImplementedError
+
+    def end(self):
+        raise NotImplementedError
+
+    def both(self, weather):
+        return self.change(broker=weather, clients=weather)
+
+    def await_counts(self, *ways, **least):
+        """Wait until so many packets more have met with that, on each of these ways (on both)."""
+        before = self.counts()
+
+        def happened():
+            now = self.counts()
+            return all(now[way][what] - before[way][what] >= count for way in ways or now for what, count in least.items())
+        until(happened, 120 * self.lab.slow, lambda: "%s on the way to %s; before: %s, now: %s" % (least, ways or "both", before, self.counts()))
+
+
+class TunLink(Link):
+    """The process that carries the packets."""
 
     def __init__(self, lab, inside, outside):
+        if not os.path.exists(TUN):
+            raise Skip("no " + TUN)
         orders, self.orders = os.pipe()
         self.answers, answers = os.pipe()
         self.buffer = b""
@@ -46,11 +77,7 @@ class Link:
         return self._answer()
 
     def change(self, **weathers):
-        """How the ways to `broker` and to `clients` are from now on."""
         return self._order(weather={name: weather._asdict() for name, weather in weathers.items()})
-
-    def both(self, weather):
-        return self.change(broker=weather, clients=weather)
 
     def forget(self):
         """Connections that there are do not pass any more, new ones do."""
@@ -58,15 +85,6 @@ class Link:
 
     def counts(self):
         return self._order()
-
-    def await_counts(self, *ways, **least):
-        """Wait until so many packets more have met with that, on each of these ways (on both)."""
-        before = self.counts()
-
-        def happened():
-            now = self.counts()
-            return all(now[way][what] - before[way][what] >= count for way in ways or now for what, count in least.items())
-        until(happened, 120 * self.lab.slow, lambda: "%s on the way to %s; before: %s, now: %s" % (least, ways or "both", before, self.counts()))
 
     def end(self):
         os.close(self.orders)
@@ -77,21 +95,19 @@ class Link:
 class Network:
     """Each namespace is that of a process we hold; they are gone when these end. With `keys`, the broker demands them."""
 
-    def __init__(self, lab, flags=(), keys=False):
+    def __init__(self, lab, flags=(), keys=False, make_link=TunLink):
         if os.geteuid() != 0:
             raise Skip("not root: no network namespace")
-        if not os.path.exists(TUN):
-            raise Skip("no " + TUN)
         self.lab, self.holders, self.link = lab, [], None
         self.patience = "10m"  # of programs, which are to outlast what a test does to the network
         try:
             self.inside, self.outside = self._hold(), self._hold()
-            self.link = Link(lab, self.inside, self.outside)
+            self.link = make_link(lab, self.inside, self.outside)
             if not self._address():
                 raise Skip("ip cannot set the devices up")
         except (OSError, Skip) as why:
             self.end()
-            raise Skip("no network namespaces with tun devices here: %s" % why) from None
+            raise Skip("no network namespaces with such a link here: %s" % why) from None
         self.ring = self._make_keys() if keys else None
         serve = self.ring.serve if keys else lambda *more, **how: lab.broker("--insecure", *more, **how)
         self.broker = serve(*flags, start=False, prefix=self.prefix(self.inside))
