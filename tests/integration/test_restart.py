@@ -212,6 +212,32 @@ def signals(lab):
     check(broker.running() or broker.program.process.returncode == 0, "SIGHUP killed it")
 
 
+def is_stopped(pid):
+    """Each of its threads: from then on it takes nothing."""
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, thread), encoding="ascii") as file:
+            if file.read().rsplit(")", 1)[1].split()[0] != "T":
+                return False
+    return True
+
+
+@scenario
+def second_signal(lab):
+    """a second signal ends a stop at once: 75, and it says so; what was answered is there after a start"""
+    broker = lab.broker()
+    client = broker.client()
+    check_equal(client.put("q", *range(100)).status, Status.OK, "put")
+    broker.program.signal(signal.SIGSTOP)
+    until(lambda: is_stopped(broker.pid), 20 * lab.slow, "it is stopped")
+    broker.program.signal(signal.SIGINT)  # the first, as the lower number; both are there when it goes on, so the second cannot come too late
+    broker.program.signal(signal.SIGTERM)
+    broker.program.signal(signal.SIGCONT)
+    ended = broker.program.wait(30).expect(75, "broker after a second signal")
+    check(b"stopped at once" in ended.err, "it says why: %r", ended.err)
+    broker.start()
+    check_equal(broker.stat("q").ready, 100, "items")
+
+
 @scenario
 def temporary_queues_end_with_their_users(lab):
     """also when the broker was restarted in between"""
