@@ -74,6 +74,30 @@ Test(gone, reclaiming_goes_on_after_a_crash)
     cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)3);
 }
 
+// So that nobody waits for the removal of millions of items: each commit group takes some of them along.
+Test(gone, a_commit_group_reclaims_no_more_than_a_slice)
+{
+    enum { ITEMS = 20000, SLICE_MAX = 5000 };
+    struct queue *queue = rig_queue(&rig, "q");
+    uint64_t queue_id = queue->record.queue_id;
+    rig_put(&rig, queue, 0, 1, ITEMS);
+    rig_commit(&rig);
+    cr_assert_eq(engine_purge(rig.engine, rig.now_ms, queue), (uint64_t)ITEMS);
+    rig_commit(&rig);
+    size_t left = rig_stored_items(&rig, queue_id);
+    cr_assert_eq(left, (size_t)ITEMS, "the purge itself is a mark");
+    int groups = 0;
+    for (; left > 0; groups++) {
+        size_t before = left;
+        engine_tick(rig.engine, rig.now_ms);
+        rig_commit(&rig);
+        left = rig_stored_items(&rig, queue_id);
+        cr_assert_lt(left, before, "it goes on");
+        cr_assert_leq(before - left, (size_t)SLICE_MAX);
+    }
+    cr_assert_geq(groups, ITEMS / SLICE_MAX);
+}
+
 Test(gone, two_purges_before_anything_is_reclaimed)
 {
     uint64_t session = rig_session(&rig, 1);
