@@ -58,19 +58,35 @@ Test(changes, records_and_added_headers_are_copied_and_bodies_are_borrowed)
     struct changes *changes = changes_create();
     struct queue_record queue = {.queue_id = 7, .next_seq = 8};
     struct stream_record stream = {.queue_id = 7, .stream = 9};
+    struct item_record item = {.queue_id = 7, .seq = 3};
+    struct run_record run = {.queue_id = 7, .first_seq = 2};
+    struct session_record session = {.session_no = 4};
+    struct meta_record meta = {.epoch = 6};
     uint8_t headers[] = "added";
     const struct engine_bytes bodies[] = {{1, headers}};
     add(changes, (struct change){.kind = CHANGE_QUEUE, .as.queue = &queue});
     add(changes, (struct change){.kind = CHANGE_STREAM, .as.stream = &stream});
     add(changes, (struct change){.kind = CHANGE_MOVE, .as.move = {.queue_id = 7, .add_headers = {5, headers}}});
     add(changes, (struct change){.kind = CHANGE_PUT, .as.put = {.queue_id = 7, .count = 1, .bodies = bodies}});
+    add(changes, (struct change){.kind = CHANGE_ITEM, .as.item = &item});
+    add(changes, (struct change){.kind = CHANGE_RUN, .as.run = &run});
+    add(changes, (struct change){.kind = CHANGE_SESSION, .as.session = &session});
+    add(changes, (struct change){.kind = CHANGE_META, .as.meta = &meta});
     queue.next_seq = 0;
     stream.stream = 0;
+    item.seq = 0;
+    run.first_seq = 0;
+    session.session_no = 0;
+    meta.epoch = 0;
     memset(headers, 'x', 5);
     cr_expect_eq(changes_at(changes, 0)->as.queue->next_seq, 8);
     cr_expect_eq(changes_at(changes, 1)->as.stream->stream, 9);
     cr_expect_eq(memcmp(changes_at(changes, 2)->as.move.add_headers.data, "added", 5), 0);
     cr_expect_eq(changes_at(changes, 3)->as.put.bodies, bodies);
+    cr_expect_eq(changes_at(changes, 4)->as.item->seq, 3);
+    cr_expect_eq(changes_at(changes, 5)->as.run->first_seq, 2);
+    cr_expect_eq(changes_at(changes, 6)->as.session->session_no, 4);
+    cr_expect_eq(changes_at(changes, 7)->as.meta->epoch, 6);
     changes_destroy(&changes);
 }
 
