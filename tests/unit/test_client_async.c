@@ -72,6 +72,25 @@ Test(async, wait_completion_is_process_and_poll_in_one)
     rig_end(&rig);
 }
 
+Test(async, those_that_ended_meanwhile_are_collected_in_their_order)
+{
+    struct rig rig = rig_make();
+    struct nq_body body = {.data = "a", .len = 1};
+    uint64_t started[3];
+    for (size_t i = 0; i < 3; i++) {
+        started[i] = nq_start_put(rig.client, "q", &body, 1, NULL, NULL);
+    }
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK); // answered behind them
+    struct nq_completion c;
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(nq_next_completion(rig.client, &c), NQ_OK);
+        cr_assert_eq(c.request, started[i]);
+        cr_assert_eq(c.last_seq, i + 1);
+    }
+    cr_assert_eq(nq_next_completion(rig.client, &c), NQ_EMPTY);
+    rig_end(&rig);
+}
+
 Test(async, a_waiting_get_is_cancelled)
 {
     struct rig rig = rig_make();
