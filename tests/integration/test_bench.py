@@ -125,6 +125,8 @@ def forms(lab):
     """text and CSV"""
     broker = lab.broker(memory=True)
     rows = list(csv.DictReader(broker.admin("bench", "--format", "csv", "-n", "100").expect(0).out.decode().splitlines()))
+    check(None not in rows[0] and None not in rows[0].values(), "a value for each name, and no more: %r", rows[0])
+    check_equal((rows[0]["missed"], rows[0]["errors"]), ("0", "0"), "the last two")
     check_equal((len(rows), rows[0]["mode"], rows[0]["items"]), (1, "cycle", "100"), "CSV")
     check(float(rows[0]["put_p50"]) <= float(rows[0]["put_max"]), "CSV %r", rows[0])
     result = broker.admin("bench", "-n", "100").expect(0)

@@ -149,9 +149,9 @@ class InHand(unittest.TestCase):
         with self.assertRaises(net().Full) as caught:
             q.put_many(range(8), block=False)
         self.assertEqual(caught.exception.accepted, 5)
-        with self.assertRaises(net().Full):
-            q.put_many([1, 2], block=False, atomic=True)
         self.assertEqual(q.get_many(3), [0, 1, 2])
+        with self.assertRaises(net().Full):  # there is room for three
+            q.put_many([5, 6, 7, 8], block=False, atomic=True)
         self.assertEqual(q.get_many(10), [3, 4])
         with self.assertRaises(net().Empty):
             q.get_many(10, timeout=0.01)
