@@ -210,7 +210,10 @@ def broker_configuration(lab):
     """78 or 64 for what cannot be; a configuration file, flags win over it"""
     config = lab.write("broker.conf", b"body-limit = 2000\nmax-queues = 5\n")
     broker = lab.broker("--config", config, "--max-queues", "7", memory=True)
-    check_equal(broker.client().hello_reply.limits.body_bytes, 2000, "body limit from the file")
+    client = broker.client()
+    check_equal(client.hello_reply.limits.body_bytes, 2000, "body limit from the file")
+    statuses = [Status(client.put("q%d" % number, "x").status) for number in range(8)]
+    check_equal(statuses, [Status.OK] * 7 + [Status.LIMIT_REACHED], "as many queues as the flag says, not the file")
     lab.run("netqueue-broker", "--memory", "--config", lab.path("missing.conf")).expect(78).one_line_error()
     wrong = lab.write("wrong.conf", b"no-such-option = 1\n")
     check("no-such-option" in lab.run("netqueue-broker", "--memory", "--config", wrong).expect(78).one_line_error(), "names the option")
