@@ -124,7 +124,7 @@ def socket_types(lab):
             peer.handshake(kind)
             peer.send(zmtp.frame(b"", MORE) + zmtp.frame(b"\x08\x01") + zmtp.frame(b"x" * 300))
             peer.send(zmtp.command(b"SUBSCRIBE", b"all") + zmtp.command(b"ERROR", b"\x05wrong") + zmtp.command(b"PING", b"\0\x0acontext"))
-            peer.close()
+            peer.finish()
 
 
 @scenario
@@ -224,7 +224,7 @@ def endless_small_frames(lab):
                 for peer in peers:
                     peer.send(zmtp.frame(data) * 250)
         for peer in peers:
-            peer.close()
+            peer.finish()
 
 
 @scenario

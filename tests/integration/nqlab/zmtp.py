@@ -71,5 +71,14 @@ class Peer:
         except OSError:
             return False
 
+    def finish(self):
+        """Nothing more comes, and the other side closes in answer: by then it has read all that was sent."""
+        try:
+            self.line.shutdown(socket.SHUT_WR)
+        except OSError:  # it has closed already
+            pass
+        self.was_closed()
+        self.close()
+
     def close(self):
         self.line.close()
