@@ -22,8 +22,9 @@ static enum nq_status find_below(void *context, uint64_t queue_id, uint64_t seq,
 bool disk_take_in(struct disk_store *self, const struct changes *changes)
 {
     const struct overlay_below below = {.context = self, .find = find_below};
-    bool was_idle = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST) == 0;
     pthread_rwlock_wrlock(&self->layers);
+    // Seen with the lock: a checkpoint that ends just now may have left nothing to be written, and its thread gone to sleep.
+    bool was_idle = __atomic_load_n(&self->unwritten_bytes, __ATOMIC_SEQ_CST) == 0;
     if (!self->reading) {
         overlay_reuse(self->active);
     }

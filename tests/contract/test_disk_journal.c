@@ -13,7 +13,15 @@
 #include "store_disk.h"
 #include "store_rig.h"
 
-enum { JOURNAL_BYTES = 64 * 1024, COMMITS = 60, COMMITS_OF_ONE_TURN = 20, BODY_BYTES = 3000, SECONDS = 5, HEADS_BYTES = 8192 };
+enum {
+    JOURNAL_BYTES = 64 * 1024,
+    COMMITS = 60,
+    COMMITS_OF_ONE_FILE = 16,
+    COMMITS_OF_ONE_TURN = 20,
+    BODY_BYTES = 3000,
+    SECONDS = 5,
+    HEADS_BYTES = 8192
+};
 
 // The checkpointer's second: as long as it is, without an end, or over at once.
 enum second { SECOND_AS_IT_IS, SECOND_ENDLESS, SECOND_OVER };
@@ -28,10 +36,12 @@ static struct {
     size_t checkpoints; // that have ended: LMDB's head was written
     size_t too_early;   // turns over groups whose checkpoint had not
     enum second second;
-    size_t seconds; // that were over
-    bool held;      // the checkpointer, where a test wants it
-    bool arrived;   // it is there
-    size_t refused; // writes to data.mdb
+    size_t seconds;     // that were over
+    bool held;          // the checkpointer, where a test wants it
+    bool arrived;       // it is there
+    size_t refused;     // writes to data.mdb
+    bool idle;          // the checkpointer waits for nothing in particular
+    size_t end_at_turn; // the checkpoint that began with it ends before the commit goes on; 0: none
 } seen = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 // The linker's names, as in tests/support/failing_alloc.c.
@@ -41,6 +51,8 @@ int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __real_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
+int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
 
 static void let_go(bool waits)
 {
@@ -63,9 +75,10 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     pthread_mutex_lock(&seen.mutex);
     bool is_second = timeout_ms > 0 && seen.second != SECOND_AS_IT_IS;
+    seen.idle = timeout_ms < 0;
+    pthread_cond_broadcast(&seen.changed);
     if (seen.second == SECOND_OVER) {
         seen.seconds += is_second ? 1 : SECONDS; // without an end: nothing is left to be written
-        pthread_cond_broadcast(&seen.changed);
     }
     timeout_ms = !is_second ? timeout_ms : seen.second == SECOND_OVER ? 0 : -1;
     pthread_mutex_unlock(&seen.mutex);
@@ -81,6 +94,23 @@ static void wait_while_held(void)
         __real_pthread_cond_wait(&seen.changed, &seen.mutex);
     }
     pthread_mutex_unlock(&seen.mutex);
+}
+
+// With the commit that has begun a checkpoint on its way into the overlay, that checkpoint ends, and its thread goes to sleep.
+int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+    pthread_mutex_lock(&seen.mutex);
+    bool is_due = pthread_equal(pthread_self(), seen.committer) && seen.end_at_turn != 0 && seen.turns == seen.end_at_turn;
+    if (is_due) {
+        seen.end_at_turn = 0;
+        seen.held = false;
+        pthread_cond_broadcast(&seen.changed);
+    }
+    while (is_due && !(seen.checkpoints > 0 && seen.idle)) {
+        __real_pthread_cond_wait(&seen.changed, &seen.mutex);
+    }
+    pthread_mutex_unlock(&seen.mutex);
+    return __real_pthread_rwlock_wrlock(lock);
 }
 
 // The checkpointer has seen that nothing is under way, and now asks whether a commit is.
@@ -289,4 +319,25 @@ Test(disk_journal, after_a_checkpoint_that_failed_none_is_begun)
     io_watch(NULL);
     cr_expect_eq(seen.refused, 1, "%zu writes of a checkpoint", seen.refused);
     assert_stored(&rig, COMMITS_OF_ONE_TURN);
+}
+
+// Its thread must not sleep while there is something to be written, however the end of a checkpoint and a commit meet.
+Test(disk_journal, what_was_committed_as_a_checkpoint_ended_is_seen_by_the_next_one, .timeout = 60)
+{
+    struct store_rig rig;
+    const struct io_watcher watcher = {.folder = rig.parent, .pause = hold_first_write, .before = let_happen, .after = note};
+    hold_checkpointer(SECOND_ENDLESS);
+    start(&rig);
+    seen.end_at_turn = 2;
+    io_watch(&watcher);
+    commit_from(&rig, 1, COMMITS_OF_ONE_FILE + 1);
+    pthread_mutex_lock(&seen.mutex);
+    cr_expect_eq(seen.end_at_turn, 0, "no checkpoint was begun");
+    while (seen.idle) {
+        __real_pthread_cond_wait(&seen.changed, &seen.mutex);
+    }
+    pthread_mutex_unlock(&seen.mutex);
+    store_close(&rig.store);
+    io_watch(NULL);
+    assert_stored(&rig, COMMITS_OF_ONE_FILE + 1);
 }
