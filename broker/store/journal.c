@@ -297,6 +297,20 @@ enum nq_status journal_inspect(int dir_fd, uint64_t salt, uint64_t above, journa
     return status;
 }
 
+bool journal_is_used(int dir_fd)
+{
+    bool used = false;
+    for (int i = 0; i < JOURNAL_FILES && !used; i++) {
+        char head[sizeof(magic)];
+        int fd = openat(dir_fd, file_names[i], O_RDONLY | O_CLOEXEC);
+        used = fd >= 0 && pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && memcmp(head, magic, sizeof(magic)) == 0;
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    return used;
+}
+
 void journal_close(struct journal **self_p)
 {
     struct journal *self = *self_p;

@@ -31,6 +31,9 @@ void journal_close(struct journal **self_p);
 enum nq_status journal_inspect(int dir_fd, uint64_t salt, uint64_t above, journal_visit *visit, void *context,
                                struct store_error *error);
 
+// Whether any group was ever written to the files in the directory: made, but not used, they are full of zeros.
+bool journal_is_used(int dir_fd);
+
 uint64_t journal_last(const struct journal *self);         // number of the last group
 bool journal_fits(const struct journal *self, size_t len); // into the file in use
 size_t journal_len_max(const struct journal *self);        // of a group

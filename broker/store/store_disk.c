@@ -1,5 +1,7 @@
 #include "store_disk.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +170,21 @@ static enum nq_status open_salted_journal(struct disk_store *self, const struct 
     return open_journal(self, options->sync, &own_salt, error);
 }
 
+// A store is begun with its data file, so a journal that was used and no such file is a store that has lost most of what it held. It must
+// not look like a new one, whose journal would be written over that one.
+static enum nq_status refuse_journal_alone(const char *dir, struct store_error *error)
+{
+    char text[256];
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool alone = dir_fd >= 0 && faccessat(dir_fd, "data.mdb", F_OK, 0) != 0 && errno == ENOENT && journal_is_used(dir_fd);
+    if (dir_fd >= 0) {
+        close(dir_fd);
+    }
+    snprintf(text, sizeof(text),
+             "%.100s holds a journal but no data.mdb: put that back, or move journal-0 and journal-1 away to begin anew", dir);
+    return alone ? disk_fail(error, NQ_STORAGE_FAILED, text) : NQ_OK;
+}
+
 static enum nq_status open_all(struct disk_store *self, const struct store_lmdb_options *options, struct store_error *error)
 {
     self->active = overlay_create();
@@ -175,7 +192,10 @@ static enum nq_status open_all(struct disk_store *self, const struct store_lmdb_
     if (self->active == NULL || self->fetched == NULL || self->wake_fd < 0) {
         return disk_fail(error, NQ_NO_MEMORY, "out of memory or descriptors");
     }
-    enum nq_status status = store_lmdb_open(options, &self->lmdb, error);
+    enum nq_status status = refuse_journal_alone(options->dir, error);
+    if (status == NQ_OK) {
+        status = store_lmdb_open(options, &self->lmdb, error);
+    }
     if (status == NQ_OK) {
         status = open_salted_journal(self, options, error);
     }

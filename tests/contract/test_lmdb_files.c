@@ -122,6 +122,28 @@ Test(lmdb_files, creation_that_was_cut_off_is_begun_again)
     rig_end(&rig);
 }
 
+// Whoever has lost it, or has not copied it, must not be given an empty store in its place.
+Test(lmdb_files, a_journal_without_its_data_file_is_refused_and_left_alone)
+{
+    struct store_rig rig;
+    struct store *store = NULL;
+    struct store_error error = {0};
+    rig_start(&rig, STORE_DISK);
+    fill(&rig);
+    store_close(&rig.store);
+    for (int i = 0; i < 2; i++) {
+        file_rename(rig.dir, i == 0 ? "data.mdb" : "data.mdb.lost", i == 0 ? "data.mdb.lost" : "data.mdb");
+        enum nq_status status = rig_open_dir(STORE_DISK, rig.dir, 0, &store, &error);
+        cr_assert_eq(status, i == 0 ? NQ_STORAGE_FAILED : NQ_OK, "%s", nq_status_name(status));
+        cr_assert(i > 0 || strstr(error.text, "no data.mdb") != NULL, "%s", error.text);
+        store_close(&store);
+    }
+    file_rename(rig.dir, "data.mdb", "data.mdb.lost");
+    file_rename(rig.dir, "journal-0", "journal-0.lost");
+    cr_assert_eq(rig_open_dir(STORE_DISK, rig.dir, 0, &rig.store, &error), NQ_OK, "%s", error.text); // the other was not used yet
+    rig_end(&rig);
+}
+
 // -------------------------------------------------------------------------------------------------------------------- damage
 
 static const char marker[] = "the marker in the body of item number five";
