@@ -123,15 +123,15 @@ static uint64_t part_of(uint64_t left_bytes, uint64_t part, uint64_t least, uint
     return bytes < least ? least : bytes;
 }
 
-// Not of what is left: it must be the same at each start, as clients send again what they have packed. A power of two, because how
-// much a group allows is at times set anew by a little.
+// Not of what is left, nor of the limit of which least is left: it must be the same at each start, as clients send again what they have
+// packed. A power of two, because how much a group allows is at times set anew by a little.
 static uint64_t limit_of_frames(struct memory_room memory)
 {
     uint64_t bytes = 1;
-    while (memory.limit_bytes > 0 && bytes <= memory.limit_bytes / 2) {
+    while (memory.least_limit_bytes > 0 && bytes <= memory.least_limit_bytes / 2) {
         bytes *= 2;
     }
-    return memory.limit_bytes > 0 ? bytes : UINT64_MAX;
+    return memory.least_limit_bytes > 0 ? bytes : UINT64_MAX;
 }
 
 static struct frontend_config frontend_config_of(const struct config *config, const struct security *security, int signal_fd)

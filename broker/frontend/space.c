@@ -23,17 +23,10 @@ static void say(const struct space *self, const struct store_space *now, const s
     }
 }
 
-static bool memory_is_short(const struct memory_room *room)
-{
-    uint64_t share = room->limit_bytes / SPACE_MEMORY_RESERVE_SHARE;
-    uint64_t reserve = share < SPACE_MEMORY_RESERVE_BYTES ? share : SPACE_MEMORY_RESERVE_BYTES;
-    return room->limit_bytes > 0 && room->used_bytes + reserve > room->limit_bytes;
-}
-
 static struct memory_room look_at_memory(const struct space *self)
 {
     struct memory_room room = self->memory == NULL ? (struct memory_room){0} : self->memory();
-    if (memory_is_short(&room)) {
+    if (memory_is_short(room)) {
         memory_give_back();
         room = self->memory();
     }
@@ -55,7 +48,7 @@ enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes)
     struct memory_room memory = look_at_memory(self);
     bool full =
         (now.limit_bytes > 0 && now.used_bytes >= now.limit_bytes) || now.free_bytes < self->reserve_bytes || now.reserve_in_use;
-    enum nq_status state = full ? NQ_NO_SPACE : memory_is_short(&memory) ? NQ_BUSY : NQ_OK;
+    enum nq_status state = full ? NQ_NO_SPACE : memory_is_short(memory) ? NQ_BUSY : NQ_OK;
     if (state != self->state) {
         self->state = state;
         say(self, &now, &memory);

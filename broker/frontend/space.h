@@ -6,8 +6,6 @@
 #include "store.h"
 
 enum { SPACE_LOOK_MS = 250, SPACE_LOOK_BYTES = 4 * 1024 * 1024 }; // whichever comes first
-// Of limited memory so much is kept free, for what is under way between two looks: groups, frames, answers.
-enum { SPACE_MEMORY_RESERVE_BYTES = 64 * 1024 * 1024, SPACE_MEMORY_RESERVE_SHARE = 4 }; // or a fourth, whichever is less
 
 struct space {
     struct store *store;

@@ -1,7 +1,6 @@
 #include "memory_room.h"
 
 #include <malloc.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,9 +47,33 @@ uint64_t memory_left(struct memory_room room)
     return room.limit_bytes == 0 ? UINT64_MAX : room.used_bytes >= room.limit_bytes ? 0 : room.limit_bytes - room.used_bytes;
 }
 
-static struct memory_room nearer(struct memory_room a, struct memory_room b)
+static uint64_t reserve_of(struct memory_room room)
 {
-    return memory_left(a) < memory_left(b) ? a : b;
+    uint64_t share = room.limit_bytes / MEMORY_RESERVE_SHARE;
+    return share < MEMORY_RESERVE_BYTES ? share : MEMORY_RESERVE_BYTES;
+}
+
+bool memory_is_short(struct memory_room room)
+{
+    return memory_left(room) < reserve_of(room);
+}
+
+static uint64_t lower_limit(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+// a has less left beyond its reserve: compared crosswise, as less than the reserve may be left.
+static bool is_short_before(struct memory_room a, struct memory_room b)
+{
+    return a.limit_bytes != 0 && (b.limit_bytes == 0 || memory_left(a) + reserve_of(b) < memory_left(b) + reserve_of(a));
+}
+
+struct memory_room memory_nearer(struct memory_room a, struct memory_room b)
+{
+    struct memory_room room = is_short_before(a, b) ? a : b;
+    room.least_limit_bytes = lower_limit(a.least_limit_bytes, b.least_limit_bytes);
+    return room;
 }
 
 // False: the file cannot be read.
@@ -78,6 +101,7 @@ static struct memory_room look_in(const char *root, const struct naming *naming,
     if (!read_number(path, "", &room.limit_bytes) || room.limit_bytes >= NO_LIMIT) {
         return (struct memory_room){0};
     }
+    room.least_limit_bytes = room.limit_bytes;
     snprintf(path, sizeof(path), "%s/%s%s/memory.stat", root, naming->folder, group);
     return add_usage(path, naming, &room.used_bytes) ? room : (struct memory_room){0};
 }
@@ -89,7 +113,7 @@ static struct memory_room look_up_from(const char *root, const struct naming *na
     struct memory_room room = look_in(root, naming, strcmp(group, "/") == 0 ? "" : group);
     for (char *slash = strrchr(group, '/'); slash != NULL && group[1] != '\0'; slash = strrchr(group, '/')) {
         slash[slash == group ? 1 : 0] = '\0';
-        room = nearer(room, look_in(root, naming, slash == group ? "" : group));
+        room = memory_nearer(room, look_in(root, naming, slash == group ? "" : group));
     }
     return room;
 }
@@ -104,9 +128,9 @@ struct memory_room memory_look_at_group(const char *groups, const char *root)
         line[strcspn(line, "\n")] = '\0';
         char *memory = strstr(line, ":memory:");
         if (memory != NULL) {
-            room = nearer(room, look_up_from(root, &version_1, memory + strlen(":memory:")));
+            room = memory_nearer(room, look_up_from(root, &version_1, memory + strlen(":memory:")));
         } else if (strncmp(line, "0::", 3) == 0) {
-            room = nearer(room, look_up_from(root, &version_2, line + 3));
+            room = memory_nearer(room, look_up_from(root, &version_2, line + 3));
         }
     }
     if (file != NULL) {
@@ -128,12 +152,12 @@ static struct memory_room look_at_address_space(void)
 #ifdef __GLIBC__
     idle = mallinfo2().fordblks;
 #endif
-    return (struct memory_room){taken > idle ? taken - idle : 0, limit.rlim_cur};
+    return (struct memory_room){taken > idle ? taken - idle : 0, limit.rlim_cur, limit.rlim_cur};
 }
 
 struct memory_room memory_look(void)
 {
-    return nearer(memory_look_at_group("/proc/self/cgroup", "/sys/fs/cgroup"), look_at_address_space());
+    return memory_nearer(memory_look_at_group("/proc/self/cgroup", "/sys/fs/cgroup"), look_at_address_space());
 }
 
 void memory_give_back(void)

@@ -225,6 +225,38 @@ Test(memory, the_nearest_limit_of_the_groups_around_holds)
     expect_room(400, 900);
 }
 
+// Of a large limit more is kept free than of a small one, so more may be left of it and it is short all the same.
+Test(memory, the_nearest_limit_is_the_one_that_is_short_first)
+{
+    enum { MEBI = 1024 * 1024 };
+    const struct memory_room large = {1000 * MEBI - 60 * MEBI, 1000 * MEBI, 1000 * MEBI};
+    const struct memory_room small = {100 * MEBI - 50 * MEBI, 100 * MEBI, 100 * MEBI};
+    const struct memory_room none = {0};
+    cr_assert(memory_is_short(large) && !memory_is_short(small) && !memory_is_short(none));
+    cr_assert_eq(memory_nearer(large, small).limit_bytes, large.limit_bytes);
+    cr_assert_eq(memory_nearer(small, large).limit_bytes, large.limit_bytes);
+    cr_assert_eq(memory_nearer(small, none).limit_bytes, small.limit_bytes);
+    cr_assert_eq(memory_nearer(none, small).limit_bytes, small.limit_bytes);
+    cr_assert_eq(memory_nearer(none, none).limit_bytes, 0);
+    const struct memory_room over = {large.limit_bytes + MEBI, large.limit_bytes, large.limit_bytes}; // a group's limit was lowered
+    const struct memory_room full = {small.limit_bytes, small.limit_bytes, small.limit_bytes};
+    cr_assert_eq(memory_nearer(full, over).limit_bytes, over.limit_bytes); // it lacks 64 MiB, the other one 25
+}
+
+// What follows from it is the same at each start, however much of which limit is taken by then.
+Test(memory, the_lowest_limit_is_known_whichever_is_the_nearest)
+{
+    put_file("groups", "0::/slice/service\n");
+    put_file("slice/memory.max", "4000\n");
+    put_file("slice/memory.stat", "anon 3900\n");
+    put_file("slice/service/memory.max", "1000\n");
+    put_file("slice/service/memory.stat", "anon 300\n");
+    expect_room(3900, 4000);
+    char groups[128];
+    snprintf(groups, sizeof(groups), "%s/groups", root);
+    cr_assert_eq(memory_look_at_group(groups, root).least_limit_bytes, 1000);
+}
+
 Test(memory, the_older_kind_of_control_group_is_known)
 {
     put_file("groups", "9:cpu:/\n4:memory:/group\n0::/\n");

@@ -465,7 +465,7 @@ Test(request, with_little_memory_left_puts_are_refused_and_the_rest_goes_on)
     fixture->rig.service.space.memory = look;
     memory = (struct memory_room){.used_bytes = 900 * MEBI, .limit_bytes = 1000 * MEBI}; // more than the reserve is left
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
-    memory.used_bytes = 1000 * MEBI - SPACE_MEMORY_RESERVE_BYTES + 1;
+    memory.used_bytes = 1000 * MEBI - MEMORY_RESERVE_BYTES + 1;
     fixture_tick(fixture, SPACE_LOOK_MS);
     expect_puts_refused(NQ_BUSY);
     memory = (struct memory_room){.used_bytes = 30 * MEBI, .limit_bytes = 40 * MEBI}; // of little memory a fourth is kept
