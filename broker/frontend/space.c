@@ -15,7 +15,9 @@ static void say(const struct space *self, const struct store_space *now, const s
         log_warning("%" PRIu64 " bytes of memory are taken of %" PRIu64 " allowed: no more items are accepted", memory->used_bytes,
                     memory->limit_bytes);
     } else if (now->limit_bytes > 0 && now->used_bytes >= now->limit_bytes) {
-        log_warning("the store holds %" PRIu64 " bytes of %" PRIu64 " allowed (--max-disk): no more items are accepted",
+        log_warning("the store holds %" PRIu64 " bytes of %" PRIu64
+                    " allowed (--max-disk, or the limit of address space): no more items are "
+                    "accepted",
                     now->used_bytes, now->limit_bytes);
     } else {
         log_warning("only %" PRIu64 " bytes are free, %" PRIu64 " are reserved (--disk-reserve): no more items are accepted",

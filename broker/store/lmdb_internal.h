@@ -17,6 +17,7 @@ struct lmdb_store {
     int dir_fd, lock_fd, data_fd;
     uint8_t id[16];
     uint64_t max_disk_bytes, reserve_bytes;
+    uint64_t map_limit_bytes; // what may be accepted when address space is limited, and with it the map; 0: any number
     uint64_t allocated_bytes; // of data.mdb, ahead of what LMDB uses
     bool can_allocate;
     bool room_refused;   // the file system did not have what the commit under way may take

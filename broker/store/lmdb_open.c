@@ -329,6 +329,19 @@ void lmdb_close(struct store **store_p)
     *store_p = NULL;
 }
 
+// A map that is full fails a checkpoint, and with it the broker, for good: puts are refused while an eighth of it is left for what was
+// accepted by then, whatever --disk-reserve says. A map of the full size is never full before the disk is.
+static uint64_t limit_of_map(MDB_env *env)
+{
+    enum { RESERVE_BYTES_MAX = 128 << 20, RESERVE_SHARE = 8 };
+    MDB_envinfo info;
+    if (mdb_env_info(env, &info) != 0 || info.me_mapsize >= MAP_BYTES_FIRST) {
+        return 0;
+    }
+    uint64_t reserve = info.me_mapsize / RESERVE_SHARE;
+    return info.me_mapsize - (reserve < RESERVE_BYTES_MAX ? reserve : RESERVE_BYTES_MAX);
+}
+
 static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct store_error *error)
 {
     char what[256] = "";
@@ -377,6 +390,10 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
         status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);
     }
     if (status == NQ_OK) {
+        if (options->map_bytes_max > 0) {
+            mdb_env_set_mapsize(self->env, (size_t)options->map_bytes_max);
+        }
+        self->map_limit_bytes = limit_of_map(self->env);
         status = lmdb_open_databases(self->env, self->db, self->id, error);
     }
     if (status != NQ_OK) {

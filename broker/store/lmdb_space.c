@@ -170,7 +170,11 @@ enum nq_status lmdb_space(struct store *store, struct store_space *space)
     }
     uint64_t allocated = allocated_bytes(self);
     uint64_t inside = allocated > usage.live_bytes ? allocated - usage.live_bytes : 0;
-    *space = (struct store_space){.used_bytes = usage.live_bytes, .free_bytes = UINT64_MAX, .limit_bytes = self->max_disk_bytes};
+    uint64_t limit = self->max_disk_bytes;
+    if (self->map_limit_bytes > 0 && (limit == 0 || self->map_limit_bytes < limit)) {
+        limit = self->map_limit_bytes;
+    }
+    *space = (struct store_space){.used_bytes = usage.live_bytes, .free_bytes = UINT64_MAX, .limit_bytes = limit};
     uint64_t outside = UINT64_MAX;
     uint64_t left = left_of_map(self, allocated);
     if (fstatvfs(self->data_fd, &fs) == 0) {

@@ -56,7 +56,7 @@ struct store_loader {
 struct store_space {
     uint64_t used_bytes;  // by what is stored, on its medium (or in memory); drained, a store uses less, also when its file stays
     uint64_t free_bytes;  // that can still be written: left on the medium, or free inside the store; UINT64_MAX when unknown
-    uint64_t limit_bytes; // --max-disk; 0: none
+    uint64_t limit_bytes; // --max-disk, or what the address space allows; 0: none
     bool reserve_in_use;  // the preallocated reserve had to be given up, and as much is not free inside the store
 };
 

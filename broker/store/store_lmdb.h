@@ -7,6 +7,7 @@ struct store_lmdb_options {
     bool sync;                   // false: --sync none
     uint64_t max_disk_bytes;     // 0: no limit of our own
     uint64_t reserve_bytes;      // size of the preallocated reserve file; 0: none
+    uint64_t map_bytes_max;      // of the file, which is mapped; 0: as the address space allows
     const uint8_t *new_store_id; // 16 random bytes, used when the store is created
     // 8 random bytes, likewise, or when the store was created without; NULL: some of the id's. They mark the groups of the journal.
     // Clients know the id: by it one could write a body that is taken for a group when it lies in a part of the journal that is used
