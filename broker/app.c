@@ -114,8 +114,8 @@ static void close_security(struct security *self)
 }
 
 // Of memory that is limited: which part of what is left at the start (of a frame: of the limit) one frame, one commit group, what is
-// read ahead (in one lane, in all), and one connection each way may take.
-enum { FRAME_PART = 64, GROUP_PART = 32, LANE_PART = 32, INTAKE_PART = 16, LINK_PART = 16 };
+// read ahead (in one lane, in all), one connection each way, and all answers on their way out may take.
+enum { FRAME_PART = 64, GROUP_PART = 32, LANE_PART = 32, INTAKE_PART = 16, LINK_PART = 16, ANSWER_PART = 4 };
 
 static uint64_t part_of(uint64_t left_bytes, uint64_t part, uint64_t least, uint64_t most)
 {
@@ -169,6 +169,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                    .bytes_max = part_of(left_bytes, INTAKE_PART, 0, config->parked_limit)},
         .group_bytes_max = part_of(left_bytes, GROUP_PART, NQ_FRAME_SLACK_BYTES, GROUP_BYTES_MAX),
         .link_bytes_max = part_of(left_bytes, LINK_PART, 1, UINT64_MAX),
+        .answer_bytes_max = part_of(left_bytes, ANSWER_PART, 1, UINT64_MAX),
         .disk_reserve_bytes = config->memory ? 0 : config->disk_reserve,
         .memory = memory_look,
         .backup = config->memory ? NULL : store_disk_backup,

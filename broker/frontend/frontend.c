@@ -1,19 +1,12 @@
-#include "frontend.h"
+#include "frontend_internal.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backup.h"
-#include "clock.h"
-#include "committer.h"
-#include "gather.h"
-#include "intake.h"
-#include "outbox.h"
 #include "random.h"
 #include "restore.h"
-#include "router.h"
 #include "signals.h"
 
 enum {
@@ -24,74 +17,6 @@ enum {
     SIGNALLED = 1,
     BACKUP_ENDED = 4
 };
-
-struct frontend {
-    struct store *store;
-    int signal_fd;
-    struct clock clock;
-    struct engine *engine;
-    struct dispatch *dispatch;
-    struct reader reader;
-    struct service service;
-    bool has_service;
-    struct outbox outbox;
-    struct committer *committer;
-    struct gather gather;
-    struct router *router;
-    struct intake intake;
-    struct nq_arena *refused;      // for a frame that is refused; empty between two
-    struct authorised *authorised; // NULL: no keys
-    struct wire_decode_limits decode_limits;
-    uint64_t now_ms;
-    uint64_t lazy_since_ms; // since when something waits to be stored that nobody waits for; 0: nothing
-    bool more_due;
-    bool all_read; // nothing had come, when last looked
-    bool stopping;
-    bool exit_when_shut_down;
-    bool failed_probe;
-    struct log_limit frame_log;
-    enum nq_status ended; // OK: goes on
-    struct store_error error;
-};
-
-// ---------------------------------------------------------------------------------------------------------------------- sinks
-
-static void on_send(void *context, uint64_t connection, const struct wire_packer *packer)
-{
-    struct frontend *self = context;
-    if (!router_send(self->router, connection, packer)) {
-        self->failed_probe = true;
-        sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
-    }
-}
-
-static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why)
-{
-    struct frontend *self = context;
-    service_unreadable(&self->service, self->now_ms, queue_id, seq, why);
-}
-
-static void on_gone(void *context, uint64_t connection)
-{
-    struct frontend *self = context;
-    sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
-}
-
-static bool on_probe(void *context, uint64_t connection)
-{
-    struct frontend *self = context;
-    self->failed_probe = false;
-    if (!outbox_send_probe(&self->outbox, connection)) {
-        self->service.out_of_memory = true;
-    }
-    return !self->failed_probe;
-}
-
-static const char *on_sender(void *context)
-{
-    struct frontend *self = context;
-    return router_sender(self->router);
-}
 
 static uint64_t start_clock(void *context, uint64_t last_stored_ms)
 {
@@ -134,12 +59,12 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
     const struct sessions_config sessions = {.grace_ms = config->limits.session_grace_ms,
                                              .timeout_ms = config->limits.session_timeout_ms,
                                              .context = self,
-                                             .probe = on_probe};
+                                             .probe = frontend_probe};
     *service = (struct service){
         .config = {.limits = config->limits,
                    .random = random_fill,
                    .started_ms = self->now_ms,
-                   .sender = on_sender,
+                   .sender = frontend_sender,
                    .context = self,
                    .sessions_per_key_max = config->sessions_per_key_max,
                    .requests_per_key_max = config->requests_per_key_max},
@@ -157,7 +82,7 @@ static bool open_service(struct frontend *self, const struct frontend_config *co
     self->reader.context = service;
     space_init(&service->space, self->store, config->disk_reserve_bytes, config->memory);
     sessions_init(&service->sessions, self->engine, self->dispatch, &sessions);
-    const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
+    const struct outbox_sink sink = frontend_outbox_sink(self);
     bool has_groups = groups_init(&service->groups, self->engine, self->dispatch);
     if (config->group_bytes_max > 0) {
         service->groups.bytes_max = config->group_bytes_max;
@@ -172,6 +97,7 @@ static enum nq_status open_router(struct frontend *self, const struct frontend_c
                                    .endpoint_count = config->endpoint_count,
                                    .frame_bytes_max = config->limits.frame_bytes,
                                    .link_bytes_max = config->link_bytes_max,
+                                   .answer_bytes_max = config->answer_bytes_max,
                                    .keys = config->keys,
                                    .authorised = config->authorised};
     struct router_error router_error;
@@ -352,6 +278,24 @@ static void send_answers(struct frontend *self, struct answer_list *answers)
     }
 }
 
+// What a connection does not take goes back while answers are sent, and others may wait for it.
+static bool serve_again(struct frontend *self)
+{
+    if (!self->service.serve_again) {
+        return false;
+    }
+    dispatch_run(self->dispatch, self->now_ms);
+    service_take_answers(&self->service, self->now_ms);
+    return true;
+}
+
+static void send_answers_of_now(struct frontend *self)
+{
+    do {
+        send_answers(self, &self->service.groups.now);
+    } while (serve_again(self));
+}
+
 // -------------------------------------------------------------------------------------------------------------------- commits
 
 static void expect_return(struct frontend *self, const struct answer_list *answers)
@@ -414,6 +358,7 @@ static void seal_and_commit(struct frontend *self, bool clean)
     if (committer_submit(self->committer, changes, idle)) {
         commit_ended(self);
         self->more_due |= self->service.redrives.first != NULL; // they may have waited for it
+        self->more_due |= serve_again(self);
     }
 }
 
@@ -429,7 +374,7 @@ static void gather_more(struct frontend *self)
     if (any) {
         dispatch_run(self->dispatch, self->now_ms);
         service_take_answers(&self->service, self->now_ms);
-        send_answers(self, &self->service.groups.now);
+        send_answers_of_now(self);
     }
 }
 
@@ -541,7 +486,7 @@ static void turn(struct frontend *self)
         return;
     }
     if (router_has_kept(self->router)) {
-        router_retry(self->router, self, on_gone);
+        router_retry(self->router, self, frontend_connection_gone);
     }
     read_frames(self);
     self->more_due = service_tick(&self->service, self->now_ms);
@@ -549,7 +494,7 @@ static void turn(struct frontend *self)
     if (self->ended != NQ_OK) { // what was applied is not what will be stored: nothing may be said of it
         return;
     }
-    send_answers(self, &self->service.groups.now);
+    send_answers_of_now(self);
     commit_if_due(self);
     reader_end(&self->reader);
     groups_recycle(&self->service.groups);

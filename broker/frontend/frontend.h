@@ -14,9 +14,9 @@ struct frontend_config {
     struct wire_limits limits;
     struct engine_config engine;
     struct dispatch_config dispatch;
-    struct lanes_limits intake; // how frames that have come take turns, and how much of them may wait
-    uint64_t group_bytes_max;   // 0: GROUP_BYTES_MAX
-    uint64_t link_bytes_max;    // as in router_config
+    struct lanes_limits intake;                // how frames that have come take turns, and how much of them may wait
+    uint64_t group_bytes_max;                  // 0: GROUP_BYTES_MAX
+    uint64_t link_bytes_max, answer_bytes_max; // as in router_config
     uint64_t disk_reserve_bytes;
     struct memory_room (*memory)(void); // NULL: what memory may be taken is not looked at
     backup_function *backup;            // NULL: the store cannot be copied

@@ -247,6 +247,25 @@ static bool bundle_reserve(struct outbox *self, struct bundle *bundle)
     return true;
 }
 
+// Its client takes its answers too slowly for another one of these. What is done already (at most once) has to be sent.
+static bool is_too_much(const struct outbox *self, const struct answer *answer, const struct bundle *bundle, size_t bytes)
+{
+    bool is_get = answer->kind == ANSWER_GET && answer->as.items.bodies == NULL;
+    return (is_get || answer->kind == ANSWER_PEEK) && answer->status == NQ_OK &&
+           bundle->bytes + bytes > self->sink.room(self->sink.context, answer->connection);
+}
+
+static void refuse(struct outbox *self, const struct answer *answer, struct wire_reply *reply, size_t *bytes)
+{
+    static const char why[] = "much of what this connection has asked for has not been taken yet";
+    if (answer->kind == ANSWER_GET) {
+        self->sink.unsent(self->sink.context, answer);
+    }
+    *reply =
+        (struct wire_reply){.id = answer->id, .status = NQ_BUSY, .detail = {.len = sizeof(why) - 1, .data = (const uint8_t *)why}};
+    *bytes = REPLY_BYTES + sizeof(why);
+}
+
 static bool add_answer(struct outbox *self, const struct answer *answer)
 {
     struct wire_reply reply;
@@ -254,6 +273,9 @@ static bool add_answer(struct outbox *self, const struct answer *answer)
     struct bundle *bundle = bundle_of(self, answer->connection);
     if (bundle == NULL || !fill_reply(self, answer, &reply, &bytes)) {
         return false;
+    }
+    if (is_too_much(self, answer, bundle, bytes)) {
+        refuse(self, answer, &reply, &bytes);
     }
     bool full = bundle->bytes + bytes > self->frame_bytes_max || bundle->count == NQ_REQUESTS_PER_FRAME_MAX;
     if (full && !bundle_flush(self, bundle)) {

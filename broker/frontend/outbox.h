@@ -10,6 +10,9 @@ struct outbox_sink {
     void (*send)(void *context, uint64_t connection, const struct wire_packer *packer);
     // An item of a get that is about to leave cannot be read. It is left out of the answer.
     void (*unreadable)(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why);
+    // So many bytes of items may be sent to it now; what is beyond is BUSY.
+    uint64_t (*room)(void *context, uint64_t connection);
+    void (*unsent)(void *context, const struct answer *answer); // a get's; its items are not on their way
 };
 
 struct outbox {

@@ -11,31 +11,18 @@
 #include "lanes.h"
 #include "local_socket.h"
 #include "patience.h"
-#include "table.h"
+#include "sender.h"
 #include "zap.h"
 
-enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, ROUTING_ID_BYTES = 5, POLL_MAX = 4, FRAMES_HELD_MIN = 4 };
+enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, ROUTING_ID_BYTES = 5, POLL_MAX = 4 };
 
 // libzmq's own routing ids: a zero and a counter. Ours are never 0.
 static const uint64_t CONNECTION_MARK = 1ull << 32;
-
-struct kept_frame {
-    struct kept_frame *next;
-    zmq_msg_t message;
-};
 
 // A frame received that is served later.
 struct waiting_frame {
     struct lane_frame head;
     zmq_msg_t message;
-};
-
-// What a connection did not take at once.
-struct kept {
-    struct kept *next;
-    uint64_t connection;
-    struct kept_frame *first, *last;
-    size_t bytes;
 };
 
 struct router {
@@ -45,9 +32,7 @@ struct router {
     size_t endpoint_count;
     zmq_msg_t received; // valid when has_received
     bool has_received;
-    struct table kept_by_connection;
-    struct kept *kept;
-    size_t overflow_bytes_max; // kept for one connection
+    struct sender sender;
     struct patience patience;
 };
 
@@ -63,11 +48,13 @@ static bool set_option(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
-// libzmq's marks count frames, which may be megabytes each: they bound what one connection can make it hold.
-static int frames_held(const struct router_config *config, int most)
+// libzmq's mark counts frames, which may be megabytes each: it bounds what one connection can make it read ahead of us. Who sends more
+// waits, and nothing is lost.
+static int frames_read_ahead(const struct router_config *config)
 {
+    enum { LEAST = 4, MOST = 256 };
     uint64_t frames = config->link_bytes_max / config->frame_bytes_max;
-    return config->link_bytes_max == 0 || frames > (uint64_t)most ? most : frames < FRAMES_HELD_MIN ? FRAMES_HELD_MIN : (int)frames;
+    return config->link_bytes_max == 0 || frames > MOST ? MOST : frames < LEAST ? LEAST : (int)frames;
 }
 
 static bool set_options(void *socket, const struct router_config *config)
@@ -77,8 +64,8 @@ static bool set_options(void *socket, const struct router_config *config)
         {ZMQ_HANDSHAKE_IVL, 5000},
         {ZMQ_BACKLOG, 1024},
         {ZMQ_LINGER, 1000},
-        {ZMQ_SNDHWM, frames_held(config, 64)},
-        {ZMQ_RCVHWM, frames_held(config, 256)},
+        {ZMQ_SNDHWM, 64}, // sender.c counts bytes
+        {ZMQ_RCVHWM, frames_read_ahead(config)},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_TCP_KEEPALIVE_IDLE, 30},
         {ZMQ_TCP_KEEPALIVE_INTVL, 10},
@@ -156,12 +143,13 @@ static enum nq_status bind_one(struct router *self, const char *endpoint, struct
     return NQ_OK;
 }
 
-static size_t overflow_of(const struct router_config *config)
+static struct sender_limits limits_of(const struct router_config *config)
 {
     uint64_t least = 2 * (uint64_t)config->frame_bytes_max;
-    uint64_t bytes = config->link_bytes_max == 0 || config->link_bytes_max > ROUTER_OVERFLOW_BYTES_MAX ? ROUTER_OVERFLOW_BYTES_MAX
-                                                                                                       : config->link_bytes_max;
-    return (size_t)(bytes > least ? bytes : least);
+    bool given = config->link_bytes_max != 0 && config->link_bytes_max < ROUTER_LINK_BYTES_MAX;
+    uint64_t bytes = given ? config->link_bytes_max : ROUTER_LINK_BYTES_MAX;
+    return (struct sender_limits){.link_bytes_max = bytes > least ? bytes : least,
+                                  .bytes_max = config->answer_bytes_max == 0 ? UINT64_MAX : config->answer_bytes_max};
 }
 
 enum nq_status router_open(const struct router_config *config, struct router **out, struct router_error *error)
@@ -171,7 +159,6 @@ enum nq_status router_open(const struct router_config *config, struct router **o
     if (self == NULL) {
         return refuse(error, NQ_NO_MEMORY, "sockets");
     }
-    self->overflow_bytes_max = overflow_of(config);
     srandom(config->seed); // libzmq numbers connections from random() or rand() on and seeds neither
     srand(config->seed);
     self->context = zmq_ctx_new();
@@ -183,6 +170,8 @@ enum nq_status router_open(const struct router_config *config, struct router **o
     } else {
         status = secure(self, config, error);
     }
+    const struct sender_limits limits = limits_of(config);
+    sender_init(&self->sender, self->socket, &limits);
     for (size_t i = 0; i < config->endpoint_count && i < ENDPOINTS_MAX && status == NQ_OK; i++) {
         status = bind_one(self, config->endpoints[i], error);
     }
@@ -191,17 +180,6 @@ enum nq_status router_open(const struct router_config *config, struct router **o
     }
     *out = self;
     return status;
-}
-
-static void free_kept(struct kept *kept)
-{
-    while (kept->first != NULL) {
-        struct kept_frame *frame = kept->first;
-        kept->first = frame->next;
-        zmq_msg_close(&frame->message);
-        free(frame);
-    }
-    free(kept);
 }
 
 static void close_received(struct router *self)
@@ -218,12 +196,7 @@ void router_close(struct router **self_p)
     if (self == NULL) {
         return;
     }
-    while (self->kept != NULL) {
-        struct kept *kept = self->kept;
-        self->kept = kept->next;
-        free_kept(kept);
-    }
-    table_fini(&self->kept_by_connection);
+    sender_forget(&self->sender);
     close_received(self);
     if (self->socket != NULL) {
         zmq_close(self->socket);
@@ -231,6 +204,7 @@ void router_close(struct router **self_p)
     zap_stop(&self->zap);
     while (self->context != NULL && zmq_ctx_term(self->context) != 0 && errno == EINTR) {
     }
+    sender_fini(&self->sender);
     free(self);
     *self_p = NULL;
 }
@@ -314,13 +288,6 @@ static uint64_t connection_of(const uint8_t id[ROUTING_ID_BYTES])
     return CONNECTION_MARK | number;
 }
 
-static void routing_id_of(uint64_t connection, uint8_t id[ROUTING_ID_BYTES])
-{
-    uint32_t number = (uint32_t)connection;
-    id[0] = 0;
-    memcpy(id + 1, &number, sizeof(number));
-}
-
 // Only routing id and one frame are a frame of ours; ids that clients choose themselves are refused, they could be another's.
 static bool receive_one(struct router *self, uint64_t *connection, bool *none)
 {
@@ -343,6 +310,7 @@ static bool receive_one(struct router *self, uint64_t *connection, bool *none)
         return false;
     }
     *connection = connection_of(id);
+    sender_meet(&self->sender, *connection, &self->received);
     return true;
 }
 
@@ -403,127 +371,22 @@ void router_forget(struct lane_frame **frame_p)
 
 // ---------------------------------------------------------------------------------------------------------------------- send
 
-enum sent { SENT, SENT_LATER, SENT_NEVER };
-
-// Takes the message when it is SENT. An error is told on the routing id only, so nothing follows an id that was refused.
-static enum sent send_message(struct router *self, uint64_t connection, zmq_msg_t *message)
-{
-    uint8_t id[ROUTING_ID_BYTES];
-    routing_id_of(connection, id);
-    if (zmq_send(self->socket, id, sizeof(id), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-        return zmq_errno() == EAGAIN || zmq_errno() == EINTR ? SENT_LATER : SENT_NEVER;
-    }
-    return zmq_msg_send(message, self->socket, ZMQ_DONTWAIT) < 0 ? SENT_NEVER : SENT;
-}
-
-static void forget_kept(struct router *self, struct kept *kept)
-{
-    struct kept **at = &self->kept;
-    while (*at != kept) {
-        at = &(*at)->next;
-    }
-    *at = kept->next;
-    table_remove(&self->kept_by_connection, kept->connection, 0);
-    free_kept(kept);
-}
-
-static struct kept *keep_for(struct router *self, uint64_t connection)
-{
-    struct kept *kept = table_find(&self->kept_by_connection, connection, 0);
-    if (kept != NULL) {
-        return kept;
-    }
-    kept = calloc(1, sizeof(*kept));
-    if (kept == NULL || !table_insert(&self->kept_by_connection, connection, 0, kept)) {
-        free(kept);
-        return NULL;
-    }
-    kept->connection = connection;
-    kept->next = self->kept;
-    self->kept = kept;
-    return kept;
-}
-
-// Takes the message in any case. False: it would be too much for this connection, which is given up.
-static bool keep(struct router *self, uint64_t connection, zmq_msg_t *message)
-{
-    struct kept *kept = keep_for(self, connection);
-    struct kept_frame *frame = kept == NULL ? NULL : calloc(1, sizeof(*frame));
-    size_t bytes = zmq_msg_size(message);
-    if (frame == NULL || kept->bytes + bytes > self->overflow_bytes_max) {
-        free(frame);
-        zmq_msg_close(message);
-        if (kept != NULL) {
-            forget_kept(self, kept);
-        }
-        return false;
-    }
-    zmq_msg_init(&frame->message);
-    zmq_msg_move(&frame->message, message);
-    zmq_msg_close(message);
-    if (kept->last == NULL) {
-        kept->first = frame;
-    } else {
-        kept->last->next = frame;
-    }
-    kept->last = frame;
-    kept->bytes += bytes;
-    return true;
-}
-
 bool router_send(struct router *self, uint64_t connection, const struct wire_packer *packer)
 {
-    zmq_msg_t message;
-    if (zmq_msg_init_size(&message, wire_packed_size(packer)) != 0) {
-        return false;
-    }
-    wire_pack(packer, zmq_msg_data(&message));
-    bool behind_others = self->kept != NULL && table_find(&self->kept_by_connection, connection, 0) != NULL;
-    enum sent sent = behind_others ? SENT_LATER : send_message(self, connection, &message);
-    if (sent == SENT_LATER) {
-        return keep(self, connection, &message);
-    }
-    if (sent == SENT_NEVER) {
-        zmq_msg_close(&message);
-    }
-    return sent == SENT;
+    return sender_send(&self->sender, connection, packer);
 }
 
-// True: all that was kept for the connection is sent.
-static enum sent retry_one(struct router *self, struct kept *kept)
+uint64_t router_room(const struct router *self, uint64_t connection)
 {
-    while (kept->first != NULL) {
-        struct kept_frame *frame = kept->first;
-        size_t bytes = zmq_msg_size(&frame->message);
-        enum sent sent = send_message(self, kept->connection, &frame->message);
-        if (sent != SENT) {
-            return sent;
-        }
-        kept->bytes -= bytes;
-        kept->first = frame->next;
-        kept->last = frame->next == NULL ? NULL : kept->last;
-        free(frame);
-    }
-    return SENT;
+    return sender_room(&self->sender, connection);
 }
 
 void router_retry(struct router *self, void *context, void (*gone)(void *context, uint64_t connection))
 {
-    for (struct kept *kept = self->kept; kept != NULL;) {
-        struct kept *next = kept->next;
-        uint64_t connection = kept->connection;
-        enum sent sent = retry_one(self, kept);
-        if (sent != SENT_LATER) {
-            forget_kept(self, kept);
-        }
-        if (sent == SENT_NEVER) {
-            gone(context, connection);
-        }
-        kept = next;
-    }
+    sender_retry(&self->sender, context, gone);
 }
 
 bool router_has_kept(const struct router *self)
 {
-    return self->kept != NULL;
+    return sender_has_kept(&self->sender);
 }

@@ -1,4 +1,4 @@
-// The ROUTER socket: frames in, frames out, and waiting. Beside zap.c the only file of the broker that knows ZeroMQ.
+// The ROUTER socket: frames in, frames out, and waiting. With sender.c and zap.c the only file of the broker that knows ZeroMQ.
 //
 // A connection is a number that is never used again while the broker runs. It is told to nobody.
 #pragma once
@@ -16,8 +16,9 @@ struct router_config {
     const char *const *endpoints;
     size_t endpoint_count;
     size_t frame_bytes_max;
-    // What may be held of one connection, each way, should its frames be large; 0: as much as libzmq's marks give.
+    // Of limited memory what may be held of one connection, each way; 0: not limited. Out: see sender.h.
     uint64_t link_bytes_max;
+    uint64_t answer_bytes_max;     // of all connections, on their way out; 0: any number
     uint32_t seed;                 // random: where connection numbers begin
     const struct keys_pair *keys;  // NULL: no encryption, everybody is let in
     struct authorised *authorised; // with keys: whose connections are let in
@@ -28,7 +29,7 @@ struct router_error {
     char text[400];
 };
 
-enum { ROUTER_RETRY_MS = 2, ROUTER_OVERFLOW_BYTES_MAX = 32 * 1024 * 1024 };
+enum { ROUTER_RETRY_MS = 2, ROUTER_LINK_BYTES_MAX = 64 * 1024 * 1024 };
 
 // Errors: UNREACHABLE the endpoint is in use or cannot be had; BAD_CONFIG not an endpoint; NO_MEMORY.
 enum nq_status router_open(const struct router_config *config, struct router **out, struct router_error *error);
@@ -57,6 +58,9 @@ void router_forget(struct lane_frame **frame_p);
 
 // Send a frame, or keep it while the connection is full. False: the connection is gone (or took too little for too long).
 bool router_send(struct router *self, uint64_t connection, const struct wire_packer *packer);
+
+// How many bytes may be fetched to be sent over the connection now; what is beyond should be asked for again.
+uint64_t router_room(const struct router *self, uint64_t connection);
 
 // Try again what was kept. Connections found gone are told to `gone`.
 void router_retry(struct router *self, void *context, void (*gone)(void *context, uint64_t connection));

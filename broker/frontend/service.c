@@ -192,6 +192,15 @@ static void give_items_back(struct service *self, uint64_t now_ms, const struct 
     }
 }
 
+void service_unsent(struct service *self, uint64_t now_ms, const struct answer *answer)
+{
+    const struct peer *peer = sessions_on(&self->sessions, answer->connection);
+    const struct dispatch_answer end = {.session_no = peer == NULL ? 0 : peer->session_no, .queue_id = answer->as.items.queue_id};
+    for (size_t i = 0; i < answer->as.items.count && peer != NULL; i++) { // else they went back with the session, or wait for it
+        give_items_back(self, now_ms, &end, &answer->as.items.items[i]);
+    }
+}
+
 static bool copy_bytes(struct service *self, struct engine_bytes from, struct nq_bytes *to)
 {
     uint8_t *copy = service_alloc(self, ENGINE_OPEN, from.len + 1, 1);
@@ -248,6 +257,15 @@ static void finish_at_once(struct service *self, uint64_t now_ms, struct dispatc
                                              .headers = headers};
 }
 
+// Nobody is there to get it now: what was granted stays on lease for a resume, or goes back if it would be lost.
+static void drop_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)
+{
+    for (size_t i = 0; i < end->grant.count && end->at_most_once; i++) {
+        give_items_back(self, now_ms, end, &end->grant.items[i]);
+    }
+    engine_grant_clear(&end->grant);
+}
+
 // Items may leave as soon as their own puts are durable, whatever else is pending.
 static void answer_get(struct service *self, uint64_t now_ms, struct peer *peer, struct dispatch_answer *end)
 {
@@ -255,6 +273,11 @@ static void answer_get(struct service *self, uint64_t now_ms, struct peer *peer,
     const struct queue *queue = engine_queue_by_id(self->engine, end->queue_id);
     self->groups.open->items += grant->count;
     sessions_watch(&self->sessions, now_ms, peer);
+    if (end->at_most_once && groups_open_is_full(&self->groups)) { // their bodies would be copied into it
+        drop_answer(self, now_ms, end);
+        (void)service_answer(self, peer->connection, end->request_id, NQ_BUSY);
+        return;
+    }
     if (end->at_most_once) {
         finish_at_once(self, now_ms, end);
         return;
@@ -271,15 +294,6 @@ static void answer_get(struct service *self, uint64_t now_ms, struct peer *peer,
                                              .count = grant->count,
                                              .lease_ms = grant->lease_ms,
                                              .hold_max_ms = grant->hold_max_ms};
-}
-
-// Nobody is there to get it now: what was granted stays on lease for a resume, or goes back if it would be lost.
-static void drop_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)
-{
-    for (size_t i = 0; i < end->grant.count && end->at_most_once; i++) {
-        give_items_back(self, now_ms, end, &end->grant.items[i]);
-    }
-    engine_grant_clear(&end->grant);
 }
 
 static void take_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)

@@ -71,6 +71,8 @@ bool service_failed(const struct service *self);
 // For reader.on_lost: the context is the service.
 void service_item_lost(void *service, uint64_t queue_id, uint64_t seq, enum nq_status why);
 void service_unreadable(struct service *self, uint64_t now_ms, uint64_t queue_id, uint64_t seq, enum nq_status why);
+// The items of a get's answer are not sent, because its connection takes no more now: they go back to their places, uncounted.
+void service_unsent(struct service *self, uint64_t now_ms, const struct answer *answer);
 
 // A backup has ended: whoever asked for it is told.
 void service_backup_ended(struct service *self, const struct backup_end *end);

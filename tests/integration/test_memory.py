@@ -34,15 +34,20 @@ def put_until_busy(clients, queue="q"):
     return accepted
 
 
-def drain(client, queue, expected):
-    """All of the queue is got and done; the numbers are these, each once."""
+def drain_all(client, queue):
+    """All of the queue is got and done; the numbers."""
     got = []
     while True:
         status, items = client.get(queue, 20)
         if status != Status.OK:
-            break
+            return got
         got += [int(item.body[:10]) for item in items]
         check_equal(client.task_done(*items).status, Status.OK, "task_done")
+
+
+def drain(client, queue, expected):
+    """All of the queue is got and done; the numbers are these, each once."""
+    got = drain_all(client, queue)
     check_equal((len(got), sorted(got)), (len(expected), sorted(expected)), "items that came out, of those accepted")
     return got
 
@@ -171,6 +176,39 @@ def slow_consumers_within_a_group(lab):
         check_alive(lab, group, broker)
 
 
+@scenario(timeout=180)
+def late_readers_within_a_group(lab):
+    """clients ask for more than is held for a connection and read late: what does not fit is BUSY, its items go back, and no connection is lost"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker("--disk-reserve", "0")
+        client = broker.client()
+        count = 0
+        while count < 120:
+            count += client.put("q", *numbered(count, 2, b"x" * 1000000)).put.accepted
+        late = [broker.client(receive_limit=1) for _ in range(2)]
+        asked = []
+        for number, reader in enumerate(late):
+            gets = [reader.make("get", queue="q", max_items=2) for _ in range(30)]
+            reader.send_frame(gets)
+            asked.append([get.id for get in gets])
+            until(lambda: broker.stat("q").gets >= 60 * (number + 1), 60 * lab.slow, "all its gets are answered")
+        got, busy = [], 0
+        for reader, ids in zip(late, asked):
+            for request in ids:
+                status, items = reader.end_get(request, 60 * lab.slow)
+                check(status in (Status.OK, Status.BUSY, Status.EMPTY), "a late reader's get ends %s", status.name)
+                busy += status == Status.BUSY
+                got += [int(item.body[:10]) for item in items]
+                if items:
+                    check_equal(reader.task_done(*items).status, Status.OK, "task_done")
+            check(not reader.connection_was_lost(), "a connection was lost")
+        lab.note("%d items for the late readers, %d gets BUSY" % (len(got), busy))
+        check(busy > 0, "no get was BUSY")
+        check_equal(sorted(got + drain_all(client, "q")), list(range(count)), "items that came out")
+        check_alive(lab, group, broker)
+
+
 def ask_for_items(broker, maker, gets):
     """A client that asks for so many times two items, and reads nothing."""
     frame = maker.pb.ClientFrame(version=1)
@@ -179,6 +217,80 @@ def ask_for_items(broker, maker, gets):
     peer.handshake()
     peer.send(zmtp.frame(frame.SerializeToString()))
     return peer
+
+
+@scenario(timeout=180)
+def hundreds_that_read_nothing_within_a_group(lab):
+    """300 connections ask for all there is and read nothing: those that hold most are ended, a client that reads goes on, and all items are there"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker("--disk-reserve", "0")
+        client = broker.client()
+        count = 0
+        while count < 100:
+            count += client.put("q", *numbered(count, 2, b"x" * 500000)).put.accepted
+        peers = [ask_for_items(broker, client, 4) for _ in range(300)]
+        for number in range(20):  # BUSY while what is held for those that were ended is not free yet
+            until(lambda: client.put("other", "%d" % number).status == Status.OK, 60 * lab.slow, "item %d is accepted" % number)
+            item = get_patiently(lab, client, "other")
+            check_equal(item.body, b"%d" % number, "item")
+            check_equal(client.task_done(item).status, Status.OK, "task_done")
+        for peer in peers:
+            peer.close()
+        until(lambda: broker.stat("q").ready == count, 60 * lab.slow, "what they had is back", 0.1)
+        drain(client, "q", list(range(count)))
+        check_alive(lab, group, broker)
+
+
+def get_patiently(lab, client, queue):
+    """As a library does it: BUSY is asked again."""
+    got = []
+
+    def is_there():
+        status, items = client.get(queue)
+        check(status in (Status.OK, Status.BUSY), "get ends %s", status.name)
+        got.extend(items)
+        return status == Status.OK
+    until(is_there, 60 * lab.slow, "a get is served")
+    return got[0]
+
+
+@scenario(timeout=180)
+def hundreds_of_half_frames_within_a_group(lab):
+    """300 connections each send almost the largest frame: libzmq holds them, so the kernel may end the broker; it has all that was accepted then"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker("--disk-reserve", "0")
+        client = broker.client()
+        size = client.hello_reply.limits.frame_bytes
+        accepted = sum(client.put("q", *numbered(first, 20)).put.accepted for first in range(0, 200, 20))
+        check_equal(accepted, 200, "accepted")
+        client.drop()
+        half = zmtp.frame(b"x" * (size - 1000))[:-1000]
+        peers = []
+        try:
+            while len(peers) < 300 and broker.running():
+                peers.append(Peer(broker.endpoint))
+                peers[-1].handshake()
+                peers[-1].send(half)
+        except OSError:
+            pass  # it is gone
+        for peer in peers:
+            peer.close()
+        until(lambda: not broker.running() or not connections_to(broker), 60 * lab.slow, "all of them are gone, or the broker")
+        lab.note("%d connections sent %d MiB; the broker %s" % (len(peers), len(peers) * len(half) // MEBI, "goes on" if broker.running() else "was ended"))
+        if not broker.running():
+            broker.program.wait(60)
+            broker.start()  # as a supervisor does
+        drain(broker.client(), "q", list(range(accepted)))
+
+
+def connections_to(broker):
+    """How many of the broker's connections are open, or closed by the other side only."""
+    port = int(broker.endpoint.rsplit(":", 1)[1])
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        found = [line.split()[1:4] for line in file.readlines()[1:]]
+    return sum(state in ("01", "08") and int(local.split(":")[1], 16) == port for local, _, state in found)
 
 
 def run_out(broker, group):

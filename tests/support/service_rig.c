@@ -26,6 +26,19 @@ static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum n
     service_unreadable(&self->service, self->now_ms, queue_id, seq, why);
 }
 
+static uint64_t on_room(void *context, uint64_t connection)
+{
+    const struct service_rig *self = context;
+    (void)connection;
+    return self->has_no_room ? 0 : UINT64_MAX;
+}
+
+static void on_unsent(void *context, const struct answer *answer)
+{
+    struct service_rig *self = context;
+    service_unsent(&self->service, self->now_ms, answer);
+}
+
 static bool on_probe(void *context, uint64_t connection)
 {
     struct service_rig *self = context;
@@ -90,7 +103,8 @@ static bool open_service(struct service_rig *self)
     const struct wire_limits *limits = &self->config.limits;
     const struct sessions_config sessions = {
         .grace_ms = limits->session_grace_ms, .timeout_ms = limits->session_timeout_ms, .context = self, .probe = on_probe};
-    const struct outbox_sink sink = {.context = self, .send = on_send, .unreadable = on_unreadable};
+    const struct outbox_sink sink = {
+        .context = self, .send = on_send, .unreadable = on_unreadable, .room = on_room, .unsent = on_unsent};
     self->service = (struct service){
         .config = {.limits = *limits, .random = counted_random, .started_ms = self->now_ms},
         .engine = self->engine,

@@ -167,3 +167,133 @@ Test(router, a_name_is_no_address_to_listen_on)
     cr_assert_eq(router_open(&config, &none, &error), NQ_BAD_CONFIG);
     cr_assert_not_null(strstr(error.text, "expected an address of this host"));
 }
+
+// ----------------------------------------------------------------------------------------- connections that take their answers late
+
+enum { LARGE_FRAME_BYTES = 100000, LINK_BYTES = 1000000, FRAMES_MAX = 2000 };
+
+static struct nq_arena *answers;
+static const struct wire_packer *large;
+
+static void start_limited(uint64_t answer_bytes_max)
+{
+    static uint8_t body[LARGE_FRAME_BYTES];
+    static const struct nq_bytes bodies = {sizeof(body), body};
+    static const uint64_t seq = 1;
+    static struct wire_reply reply = {
+        .id = 1, .result = WIRE_GET, .as.get = {.count = 1, .bodies = &bodies, .seqs = &seq, .epoch = 1, .queue_id = 1}};
+    static const struct wire_reply_frame frame = {.version = NQ_PROTOCOL_VERSION, .replies = &reply, .count = 1};
+    static const char *const endpoints[] = {"tcp://127.0.0.1:*"};
+    const struct router_config config = {.endpoints = endpoints,
+                                         .endpoint_count = 1,
+                                         .frame_bytes_max = LARGE_FRAME_BYTES,
+                                         .link_bytes_max = LINK_BYTES,
+                                         .answer_bytes_max = answer_bytes_max,
+                                         .seed = 42};
+    struct router_error error;
+    router_close(&router);
+    cr_assert_eq(router_open(&config, &router, &error), NQ_OK, "%s", error.text);
+    answers = nq_arena_create(1 << 20, 0);
+    large = wire_prepare_replies(answers, &frame);
+    cr_assert_not_null(large);
+}
+
+static void end_limited(void)
+{
+    nq_arena_destroy(&answers);
+}
+
+// A client that reads nothing ahead, and the number of its connection.
+static void *connect_late(uint64_t *connection)
+{
+    void *late = zmq_socket(context, ZMQ_DEALER);
+    const int one = 1, none = 0;
+    size_t len;
+    zmq_setsockopt(late, ZMQ_RCVHWM, &one, sizeof(one));
+    zmq_setsockopt(late, ZMQ_LINGER, &none, sizeof(none));
+    zmq_connect(late, router_endpoint(router, 0));
+    zmq_send(late, "hello", 5, 0);
+    (void)await_frame(connection, &len);
+    return late;
+}
+
+static void on_gone(void *gone, uint64_t connection)
+{
+    *(uint64_t *)gone = connection;
+}
+
+Test(router, a_client_that_reads_late_gets_all_that_was_sent)
+{
+    uint64_t connection, gone = 0;
+    int sent = 0;
+    start_limited(0);
+    void *late = connect_late(&connection);
+    cr_assert_eq(router_room(router, connection), UINT64_MAX);
+    while (router_room(router, connection) > LINK_BYTES / 2) {
+        cr_assert(router_send(router, connection, large));
+        cr_assert_lt(++sent, FRAMES_MAX);
+    }
+    for (int received = 0; received < sent; received++) {
+        zmq_msg_t frame;
+        zmq_msg_init(&frame);
+        while (zmq_msg_recv(&frame, late, ZMQ_DONTWAIT) < 0) { // until it comes; the test has a time limit
+            router_retry(router, &gone, on_gone);
+        }
+        cr_assert_eq(zmq_msg_size(&frame), wire_packed_size(large));
+        zmq_msg_close(&frame);
+    }
+    while (router_room(router, connection) != UINT64_MAX) { // what is read is not held any more
+    }
+    cr_assert(!router_has_kept(router));
+    cr_assert_eq(gone, 0);
+    zmq_close(late);
+    end_limited();
+}
+
+Test(router, a_client_that_reads_nothing_is_ended_and_may_come_again)
+{
+    uint64_t connection, again;
+    size_t len;
+    int sent = 0;
+    start_limited(0);
+    void *late = connect_late(&connection);
+    while (router_send(router, connection, large)) {
+        cr_assert_lt(++sent, FRAMES_MAX);
+    }
+    cr_assert(!router_has_kept(router));
+    cr_assert(!router_send(router, connection, large));
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    zmq_send(late, "hello", 5, 0); // lost with the old connection, or over the new one
+    do {
+        (void)zmq_msg_recv(&frame, late, ZMQ_DONTWAIT); // libzmq sees the end behind what is to be read
+        zmq_send(late, "hello", 5, ZMQ_DONTWAIT);
+        const void *data;
+        if (!router_receive(router, &again, &data, &len)) {
+            again = connection;
+        }
+    } while (again == connection);
+    cr_assert(router_send(router, again, large));
+    zmq_msg_close(&frame);
+    zmq_close(late);
+    end_limited();
+}
+
+Test(router, of_many_that_read_nothing_the_one_that_holds_most_is_ended)
+{
+    uint64_t most, other;
+    int sent = 0;
+    bool most_lives = true;
+    start_limited(LINK_BYTES);
+    void *late[] = {connect_late(&most), connect_late(&other)};
+    while (most_lives && router_send(router, other, large)) {
+        for (int i = 0; i < 3 && most_lives; i++) {
+            most_lives = router_send(router, most, large);
+        }
+        cr_assert_lt(++sent, FRAMES_MAX);
+    }
+    cr_assert(router_send(router, most_lives ? most : other, large), "both are ended");
+    zmq_close(late[0]);
+    zmq_close(late[1]);
+    end_limited();
+}

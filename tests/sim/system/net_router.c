@@ -164,6 +164,11 @@ bool router_send(struct router *self, uint64_t connection, const struct wire_pac
     return true;
 }
 
+uint64_t router_room(const struct router *self, uint64_t connection)
+{
+    return has_kept(self, net_link(connection)) ? 0 : UINT64_MAX;
+}
+
 // What is kept for one connection goes on in order, or stays; of one that is gone it is forgotten.
 static void retry_one(struct router *self, struct packet **packet_p, void *context,
                       void (*gone)(void *context, uint64_t connection))
