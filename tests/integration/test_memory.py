@@ -209,10 +209,11 @@ def late_readers_within_a_group(lab):
         check_alive(lab, group, broker)
 
 
-def ask_for_items(broker, maker, gets):
-    """A client that asks for so many times two items, and reads nothing."""
+def ask_for_items(broker, maker, gets, peeks=0):
+    """A client that asks for so many times two items, and reads nothing. Any number of clients may peek at the same ones."""
     frame = maker.pb.ClientFrame(version=1)
-    frame.requests.extend([maker.make("hello", session_id=os.urandom(16))] + [maker.make("get", queue="q", max_items=2) for _ in range(gets)])
+    operations = ["peek"] * peeks + ["get"] * gets
+    frame.requests.extend([maker.make("hello", session_id=os.urandom(16))] + [maker.make(op, queue="q", max_items=2) for op in operations])
     peer = Peer(broker.endpoint)
     peer.handshake()
     peer.send(zmtp.frame(frame.SerializeToString()))
@@ -220,16 +221,16 @@ def ask_for_items(broker, maker, gets):
 
 
 @scenario(timeout=180)
-def hundreds_that_read_nothing_within_a_group(lab):
-    """300 connections ask for all there is and read nothing: those that hold most are ended, a client that reads goes on, and all items are there"""
+def a_hundred_that_read_nothing_within_a_group(lab):
+    """100 connections ask for 9 MB each and read nothing: those that hold most are ended, a client that reads goes on, and all items are there"""
     no_sanitizer(lab)
     with ControlGroup(lab, 160 * MEBI) as group:
         broker = group.broker("--disk-reserve", "0")
         client = broker.client()
         count = 0
-        while count < 100:
+        while count < 20:
             count += client.put("q", *numbered(count, 2, b"x" * 500000)).put.accepted
-        peers = [ask_for_items(broker, client, 4) for _ in range(300)]
+        peers = [ask_for_items(broker, client, 1, 8) for _ in range(100)]
         for number in range(20):  # BUSY while what is held for those that were ended is not free yet
             until(lambda: client.put("other", "%d" % number).status == Status.OK, 60 * lab.slow, "item %d is accepted" % number)
             item = get_patiently(lab, client, "other")
