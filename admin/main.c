@@ -140,6 +140,7 @@ static int run_command(int argc, char **argv, int word)
 int main(int argc, char **argv)
 {
     cli_report_name("netqueue");
+    cli_keep_standard_streams();
     int word = cli_find_word(argc, argv);
     if (word < argc) {
         return strcmp(argv[word], "help") == 0 ? help(argc, argv, word) : run_command(argc, argv, word);

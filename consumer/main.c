@@ -124,6 +124,7 @@ int main(int argc, char **argv)
 {
     struct consumer_options options;
     struct cli_arguments arguments;
+    cli_keep_standard_streams();
     int code = consumer_options_read(argc, argv, &options, &arguments);
     if (code == CLI_GO_ON) {
         code = cli_signals_install() ? consume(&options) : 1;

@@ -191,6 +191,7 @@ int main(int argc, char **argv)
 {
     struct producer_options options;
     struct cli_arguments arguments;
+    cli_keep_standard_streams();
     int code = producer_options_read(argc, argv, &options, &arguments);
     if (code == CLI_GO_ON) {
         code = cli_signals_install() ? produce(&options) : 1;

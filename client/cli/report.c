@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,6 +45,15 @@ void cli_report(const char *format, ...)
     wipe_progress();
     fprintf(stderr, "%s: %s\n", program_name, text);
     pthread_mutex_unlock(&lock);
+}
+
+void cli_keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); // the lowest number that is free: this one
+        }
+    }
 }
 
 int cli_close_stdout(void)

@@ -6,7 +6,9 @@
 void cli_report_name(const char *name);                                         // static storage; before threads start
 void cli_report(const char *format, ...) __attribute__((format(printf, 1, 2))); // "netqueue-producer: ..."
 void cli_one_line(char *text); // what a person may have quoted to him: control characters become "?"
-int cli_close_stdout(void);    // flush; 0, or 1 with a line when that fails
+// Before anything is opened: stdin, stdout or stderr that is closed stays of no use, and is not the next file's or connection's number.
+void cli_keep_standard_streams(void);
+int cli_close_stdout(void); // flush; 0, or 1 with a line when that fails
 
 // A line that is written over again, only when stderr is a terminal; cli_report wipes it first.
 void cli_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));

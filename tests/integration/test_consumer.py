@@ -288,5 +288,24 @@ def prefetch(lab):
     check(broker.stat("q").failed <= 1, "failed %d", broker.stat("q").failed)
 
 
+@scenario
+def closed_standard_streams(lab):
+    """what is not open is not written to: nothing is done that was not printed, and a producer without input says so"""
+    broker = lab.broker(memory=True)
+    broker.produce("q", "1234567", "abcdefg").expect(0)
+
+    def run(program, closed, *args):
+        command = ["sh", "-c", 'exec "$@" %s&-' % closed, "sh", lab.bin(program), "-s", broker.endpoint, *args]
+        return subprocess.run(command, env=lab.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * lab.slow, check=False)
+
+    consumer = run("netqueue-consumer", ">", "--exit-when-empty", "q")
+    check(consumer.returncode == 1 and b"stdout: " in consumer.stderr, "consumer: %r", consumer)
+    broker.await_stat("q", ready=2, leased=0, dones=0)
+    producer = run("netqueue-producer", "<", "q")
+    check(producer.returncode == 64 and b"reading: " in producer.stderr, "producer: %r", producer)
+    check_equal(run("netqueue-producer", "2>", "q", "x").returncode, 0, "a producer without stderr")
+    check_equal(run("netqueue", ">", "list").returncode, 1, "a list without stdout")
+
+
 if __name__ == "__main__":
     sys.exit(main())
