@@ -268,7 +268,7 @@ def lease_flags(lab):
 def slow_command_keeps_its_lease(lab):
     """the keeper renews a short lease"""
     broker = filled(lab, 1)
-    broker.consume("q", "-n", "1", "--lease", "700ms", "--", "sleep", "3").expect(0)
+    broker.consume("q", "-n", "1", "--lease", "1500ms", "--", "sleep", "4").expect(0)
     stat = broker.stat("q")
     check_equal((stat.dones, stat.redelivered, stat.failed), (1, 0, 0), "stat")
 
