@@ -222,7 +222,7 @@ def ask_for_items(broker, maker, gets, peeks=0):
 
 @scenario(timeout=180)
 def a_hundred_that_read_nothing_within_a_group(lab):
-    """100 connections ask for 9 MB each and read nothing: those that hold most are ended, a client that reads goes on, and all items are there"""
+    """100 connections ask for 20 MB each and read nothing: those that hold most are ended, a client that reads goes on, and all items are there"""
     no_sanitizer(lab)
     with ControlGroup(lab, 160 * MEBI) as group:
         broker = group.broker("--disk-reserve", "0")
@@ -230,7 +230,7 @@ def a_hundred_that_read_nothing_within_a_group(lab):
         count = 0
         while count < 20:
             count += client.put("q", *numbered(count, 2, b"x" * 500000)).put.accepted
-        peers = [ask_for_items(broker, client, 1, 8) for _ in range(100)]
+        peers = [ask_for_items(broker, client, 1, 20) for _ in range(100)]
         for number in range(20):  # BUSY while what is held for those that were ended is not free yet
             until(lambda: client.put("other", "%d" % number).status == Status.OK, 60 * lab.slow, "item %d is accepted" % number)
             item = get_patiently(lab, client, "other")
