@@ -1,4 +1,5 @@
 nq_test(test_request SOURCES test_request.c service_fixture.c USES nq_service_rig LABEL unit)
+nq_test(test_room SOURCES test_room.c service_fixture.c USES nq_service_rig LABEL unit)
 nq_test(test_session_requests SOURCES test_session_requests.c service_fixture.c USES nq_service_rig LABEL unit)
 nq_test(test_group SOURCES test_group.c service_fixture.c USES nq_service_rig LABEL unit)
 nq_test(test_backup SOURCES test_backup.c service_fixture.c USES nq_service_rig LABEL unit)
