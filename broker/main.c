@@ -3,6 +3,7 @@
 
 #include "app.h"
 #include "log.h"
+#include "process.h"
 
 static int run(const struct config *config)
 {
@@ -30,6 +31,7 @@ int main(int argc, char *argv[])
 {
     struct config config;
     struct config_error error;
+    process_keep_standard_streams();
     log_start(LOG_INFO);
     enum nq_status status = config_load(&config, argc, argv, &error);
     if (status != NQ_OK) {

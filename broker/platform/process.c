@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -7,6 +8,17 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+void process_keep_standard_streams(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR); // the lowest number that is free
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
 
 void process_harden(void)
 {

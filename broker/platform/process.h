@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// One that is closed is /dev/null from now on. Else the next file that is opened takes its number, and the log goes into it.
+void process_keep_standard_streams(void);
 void process_harden(void); // no new privileges, files of the owner only
 // For good, and before there are other threads, which would keep theirs. True: there were some.
 bool process_drop_capabilities(void);

@@ -51,6 +51,15 @@ def no_privileges_are_kept(lab):
 
 
 @scenario
+def closed_standard_streams(lab):
+    """a broker that is started without standard streams has none of its files in their place"""
+    broker = lab.broker(prefix=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"))
+    broker.produce("q", "one").expect(0)
+    check_equal([os.readlink("/proc/%d/fd/%d" % (broker.pid, fd)) for fd in range(3)], ["/dev/null"] * 3, "in their place")
+    broker.stop()
+
+
+@scenario
 def files_of_others(lab):
     """root's broker does not read what its user has no right to: a folder of keys that is another user's"""
     if os.geteuid() != 0:
