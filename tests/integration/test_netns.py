@@ -72,13 +72,13 @@ def with_network(*flags, keys=False, make_link=TunLink):
     return mark
 
 
-def on_each_link(*flags, keys=False, long_timeout=1800):
+def on_each_link(*flags, keys=False, long_timeout=1800, netem_long_only=True):
     """Two scenarios with a network: on our own link, and, called netem_..., on the kernel's."""
     def mark(work):
         for prefix, make_link in (("", TunLink), ("netem_", NetemLink)):
             whole = with_network(*flags, keys=keys, make_link=make_link)(work)
             whole.__name__ = prefix + work.__name__
-            scenario(timeout=240, long_timeout=long_timeout)(whole)
+            scenario(timeout=240, long_timeout=long_timeout, long_only=netem_long_only and make_link is NetemLink)(whole)
         return work
     return mark
 
@@ -228,7 +228,7 @@ def weather_that_changes(lab, network):
     load.settle()
 
 
-@on_each_link(*SHORT_SESSIONS)
+@on_each_link(*SHORT_SESSIONS, netem_long_only=False)
 def link_down(lab, network):
     """the clients' device is down for a moment, or for longer than sessions live; connections hang half open meanwhile"""
     load = Load(lab, network, lines=False)
@@ -274,7 +274,7 @@ def connections_forgotten_on_the_way(lab, network):
     lab.note("%d rounds, %s" % (lines.rounds, counts))
 
 
-@on_each_link(*SHORT_SESSIONS, long_timeout=900)
+@on_each_link(*SHORT_SESSIONS, long_timeout=900, netem_long_only=False)
 def clients_that_vanish(lab, network):
     """the link goes with clients behind it and without FIN or RST: what they held goes to others"""
     network.ask("netqueue-producer", "q", *range(20)).expect(0)
