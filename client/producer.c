@@ -46,7 +46,7 @@ struct nq_producer {
     bool streams;        // the caller was held up lately: more will follow at once
     uint64_t held_up_ms; // when, by connection_tick_ms
     struct nq_producer_failure failure;
-    uint64_t unknown_end; // behind the last item of which was told that nobody knows
+    uint64_t reach; // behind the last item that is stored or may be, whatever becomes of those in front of it
     char queue[NQ_NAME_BYTES_MAX + 1];
 };
 
@@ -130,11 +130,11 @@ static void batch_recycle(struct batch *batch)
     self->spare = batch;
 }
 
-// How far those reach whose outcome nobody knows: also what is still under way behind the first that failed.
+// How far those reach that may be stored though an earlier one failed: also what is still under way behind that.
 static void note_unknown(struct nq_producer *self)
 {
     struct nq_producer_failure *failure = &self->failure;
-    uint64_t end = self->unknown_end;
+    uint64_t end = self->reach;
     for (const struct batch *batch = self->flying; batch != NULL && failure->status != NQ_OK; batch = batch->next) {
         if (request_was_sent(batch->request) && batch->first_index + batch->count > end) {
             end = batch->first_index + batch->count;
@@ -145,12 +145,9 @@ static void note_unknown(struct nq_producer *self)
 }
 
 // Of batches that were under way together any may be answered first. What counts is the first item that is not stored.
-static void fail(struct nq_producer *self, enum nq_status status, uint64_t index, uint64_t unknown, const struct wire_reply *reply)
+static void fail(struct nq_producer *self, enum nq_status status, uint64_t index, const struct wire_reply *reply)
 {
     struct nq_producer_failure *failure = &self->failure;
-    if (status == NQ_OUTCOME_UNKNOWN && index + unknown > self->unknown_end) {
-        self->unknown_end = index + unknown;
-    }
     if (failure->status == NQ_OK || index < failure->failed_index) {
         failure->status = status;
         failure->failed_index = index;
@@ -175,8 +172,10 @@ static void batch_ended(struct request *request, const struct outcome *outcome)
     self->confirmed += request->accepted;
     self->window_items -= batch->count;
     self->window_bytes -= batch->size;
+    uint64_t reach = batch->first_index + (outcome->status == NQ_OUTCOME_UNKNOWN ? batch->count : request->accepted);
+    self->reach = reach > self->reach ? reach : self->reach;
     if (outcome->status != NQ_OK) {
-        fail(self, outcome->status, batch->first_index + request->accepted, batch->count - request->accepted, outcome->reply);
+        fail(self, outcome->status, batch->first_index + request->accepted, outcome->reply);
     }
     note_unknown(self);
     batch_recycle(batch);
@@ -402,7 +401,15 @@ enum nq_status nq_producer_flush(struct nq_producer *self, uint64_t wait_ms)
 
 uint64_t nq_producer_confirmed(const struct nq_producer *self)
 {
-    return self->confirmed;
+    if (self->failure.status == NQ_OK) {
+        return self->confirmed;
+    }
+    uint64_t confirmed = self->failure.failed_index; // but for what is under way
+    for (const struct batch *batch = self->flying; batch != NULL && batch->first_index < self->failure.failed_index;
+         batch = batch->next) {
+        confirmed -= batch->count - batch->request->accepted;
+    }
+    return confirmed;
 }
 
 const struct nq_producer_failure *nq_producer_failure(const struct nq_producer *self)

@@ -301,7 +301,8 @@ NQ_EXPORT void nq_semaphore_close(struct nq_semaphore **semaphore_p);
 // before `failed_index` are stored and none from it on is. That is final when nq_producer_confirmed equals `failed_index`. Requests are
 // on their way several at a time and a later one may be answered first, so before that, in a put or after a flush whose time was over,
 // an earlier item may still turn out to be the first one that failed; and what is still under way behind it counts as `outcome_unknown`
-// until it is answered.
+// until it is answered. When the outcome of the first one is not known, items behind it may be stored: they are among the
+// `unknown_count`, too.
 
 struct nq_producer_options {
     size_t window_items;  // unconfirmed at most; 0: 10,000
@@ -329,7 +330,8 @@ NQ_EXPORT enum nq_status nq_producer_put(struct nq_producer *producer, const str
 // Return when all that was put is stored, or, after a failure, when the rest of what was on its way has been answered. When wait_ms is
 // over first: that failure, which may not be final then, else NQ_TIMED_OUT (it goes on being sent).
 NQ_EXPORT enum nq_status nq_producer_flush(struct nq_producer *producer, uint64_t wait_ms);
-NQ_EXPORT uint64_t nq_producer_confirmed(const struct nq_producer *producer); // items known to be stored
+// Items known to be stored; after a failure, of those in front of `failed_index`.
+NQ_EXPORT uint64_t nq_producer_confirmed(const struct nq_producer *producer);
 NQ_EXPORT const struct nq_producer_failure *nq_producer_failure(const struct nq_producer *producer);
 // Send what has been gathered and take in what has arrived, without waiting. For programs with a loop of their own.
 NQ_EXPORT enum nq_status nq_producer_work(struct nq_producer *producer);

@@ -182,6 +182,28 @@ Test(producer, what_is_under_way_behind_a_failure_may_be_stored)
     rig_end(&rig);
 }
 
+// The first run is given up; the second one, which left later, is answered. Nobody may take its items for never stored.
+Test(producer, what_is_stored_behind_one_that_was_given_up_is_among_the_unknown)
+{
+    struct rig rig = rig_make_with(400);
+    struct nq_producer *producer = open_and_pause(&rig);
+    cr_assert_eq(produce(producer, 1, 2), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 200), NQ_TIMED_OUT);
+    cr_assert_eq(produce(producer, 3, 3), NQ_OK);
+    enum nq_status status = NQ_TIMED_OUT;
+    while (status == NQ_TIMED_OUT) {
+        status = nq_producer_flush(producer, 1);
+    }
+    fake_broker_pause(rig.broker, false); // on a slow machine the second one is given up, too
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OUTCOME_UNKNOWN);
+    const struct nq_producer_failure *failure = nq_producer_failure(producer);
+    cr_assert_eq(failure->failed_index, 1);
+    cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
+    cr_assert_eq(nq_producer_confirmed(producer), 1);
+    (void)nq_producer_close(&producer, 5000);
+    rig_end(&rig);
+}
+
 Test(consumer, hands_out_in_order_and_confirms_dones)
 {
     struct rig rig = rig_make();
