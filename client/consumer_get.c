@@ -280,8 +280,8 @@ static enum nq_status fetch(struct nq_consumer *self, uint64_t until_ms)
 enum nq_status nq_consumer_get(struct nq_consumer *self, uint64_t wait_ms, struct nq_item **item)
 {
     *item = NULL;
-    uint64_t until_ms = self->buffered > 0 ? UINT64_MAX : client_until(self->client, wait_ms);
-    for (;;) {
+    uint64_t until_ms = 0;
+    for (bool waits = false;; waits = true) {
         if (self->failure != NQ_OK) {
             return consumer_kept_failure(self);
         }
@@ -290,6 +290,9 @@ enum nq_status nq_consumer_get(struct nq_consumer *self, uint64_t wait_ms, struc
             get_ahead(self);
             consumer_look(self);
             return NQ_OK;
+        }
+        if (!waits) { // only now, as a look at the clock is not free
+            until_ms = client_until(self->client, wait_ms);
         }
         enum nq_status status = fetch(self, until_ms);
         if (status != NQ_OK) {

@@ -295,6 +295,29 @@ Test(consumer, asks_again_for_what_was_lost_or_given_back_before_it_was_handed_o
     rig_end(&rig);
 }
 
+Test(consumer, waits_no_longer_than_asked_when_what_was_got_ahead_is_lost, .timeout = 60)
+{
+    struct rig rig = rig_make();
+    fill_queue(&rig, 3);
+    struct nq_consumer_options options;
+    nq_consumer_options_init(&options);
+    options.prefetch = 3;
+    struct nq_consumer *consumer;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_item *item;
+    cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
+    fake_broker_forget_sessions(rig.broker);
+    for (int i = 0; i < 2; i++) { // others have them by now
+        cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+        cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    }
+    cr_assert_eq(nq_consumer_get(consumer, 0, &item), NQ_EMPTY);
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    rig_end(&rig);
+}
+
 static bool all_but_one_ready(const struct fake_counts *counts)
 {
     return counts->ready == 99 && counts->leased == 1;
