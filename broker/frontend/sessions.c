@@ -96,6 +96,8 @@ static void expect(void *context, uint64_t session_no)
     }
     peer->ends_ms = ends_ms;
     peer->heard_ms = restoring->now_ms;
+    // It could not renew its leases while the broker was away: that is no fault of its own, and nothing may count as failed for it.
+    engine_session_renew(restoring->sessions->engine, restoring->now_ms, session_no);
 }
 
 bool sessions_expect_restored(struct sessions *self, uint64_t now_ms)

@@ -46,7 +46,8 @@ struct peer *sessions_find(const struct sessions *self, uint64_t session_no); //
 // The session lives on this connection from now on; another session that did so has no connection any more.
 // NULL: out of memory.
 struct peer *sessions_bind(struct sessions *self, uint64_t now_ms, uint64_t session_no, uint64_t connection);
-// After a restart: every session that the engine knows has session_timeout to come back. False: out of memory.
+// After a restart: every session that the engine knows has session_timeout to come back, and its leases run anew until then. False: out
+// of memory.
 bool sessions_expect_restored(struct sessions *self, uint64_t now_ms);
 
 void sessions_heard(struct peer *peer, uint64_t now_ms);

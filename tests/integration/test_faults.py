@@ -213,6 +213,30 @@ def clock_steps(lab):
     broker.await_stat("soon", ready=2)
 
 
+@scenario
+def away_for_longer_than_a_lease(lab):
+    """a broker that was away for half an hour, stopped or killed, takes no item from a consumer that comes back, and counts no failure"""
+    clock = Clock(lab)
+    for kill in (False, True):
+        broker = lab.broker(start=False)
+        broker.start_env = clock.env
+        broker.start()
+        client = broker.client()
+        client.declare("q", lease_ms=60000, max_deliveries=1)  # a failure would be its end: there is no dead-letter queue
+        client.put("q", "x")
+        item = client.get_one("q")
+        client.put("other", "y")  # with this the lease is stored
+        (broker.kill if kill else broker.stop)()
+        clock.set(1800 if kill else 900)
+        broker.start()
+        broker.await_stat("other", ready=1)
+        check(client.reconnect().resumed, "resumed")
+        check_equal((client.stat("q").leased, client.stat("q").failed), (1, 0), "leased, failed")
+        check_equal(client.task_done(item).status, Status.OK, "done of the lease")
+        client.drop()
+        broker.stop()
+
+
 @scenario(timeout=240, long_timeout=900)
 def clock_steps_between_kills(lab):
     """the broker is killed and finds its clock hours ahead or behind: nothing is lost, nothing done comes again"""
