@@ -161,6 +161,13 @@ static struct item *ready_item(struct engine *self, struct queue *queue, uint64_
     return item != NULL && item->state == ITEM_READY && seq >= queue->record.gone_below ? item : NULL;
 }
 
+// Each of them is a struct in memory and a record in the store until it is got.
+static bool passes_over_too_many(const struct queue *queue, uint64_t seq)
+{
+    return seq > queue->record.cursor && seq < queue->record.next_seq &&
+           seq - queue->record.cursor + queue->returned.count > ENGINE_PASSED_OVER_MAX;
+}
+
 enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to,
                                   uint32_t own_bytes)
 {
@@ -168,6 +175,9 @@ enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct q
     enum engine_status status = room_for_one(to, own_bytes);
     if (status != ENGINE_OK) {
         return status;
+    }
+    if (passes_over_too_many(from, seq)) {
+        return ENGINE_LIMIT_REACHED;
     }
     struct item *item = ready_item(self, from, seq);
     if (item == NULL) {

@@ -204,7 +204,9 @@ enum engine_status engine_requeue(struct engine *self, uint64_t now_ms, struct q
                                   const struct engine_requeue *requeue); // OK, LEASE_LOST, NOT_LEASED, LIMIT_REACHED (delayed)
 
 // Move one ready item of a dead-letter queue to the tail of `to` (created by the caller), its count reset, the headers that the
-// move into the dead-letter queue added left out. own_bytes: of body and own headers. OK, FULL, SHUT_DOWN, TOO_LARGE, EMPTY (not ready).
+// move into the dead-letter queue added left out. own_bytes: of body and own headers. OK, FULL, SHUT_DOWN, TOO_LARGE, EMPTY (not ready),
+// LIMIT_REACHED: more than ENGINE_PASSED_OVER_MAX items would be kept in memory, those that stand in front of it.
+#define ENGINE_PASSED_OVER_MAX 100000u
 enum engine_status engine_redrive(struct engine *self, uint64_t now_ms, struct queue *from, uint64_t seq, struct queue *to,
                                   uint32_t own_bytes);
 // An item on lease was found damaged while it was read: set it aside, as if it had never been got.

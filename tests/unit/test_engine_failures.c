@@ -235,6 +235,23 @@ Test(failures, redrive_appends_with_the_count_reset_and_stops_at_full)
     cr_assert_eq(redrive(dead, 3, queue), ENGINE_SHUT_DOWN);
 }
 
+Test(failures, redrive_does_not_bring_a_whole_backlog_into_memory)
+{
+    struct queue *from = rig_queue(&rig, "from");
+    struct queue *to = rig_queue(&rig, "to");
+    for (uint64_t first = 1; first <= ENGINE_PASSED_OVER_MAX; first += 1000) {
+        rig_put(&rig, from, 0, first, 1000);
+        rig_settle(&rig);
+    }
+    rig_put(&rig, from, 0, ENGINE_PASSED_OVER_MAX + 1, 3);
+    rig_settle(&rig);
+    cr_assert_eq(redrive(from, ENGINE_PASSED_OVER_MAX + 3, to), ENGINE_LIMIT_REACHED);
+    cr_assert_eq(queue_ready(from), ENGINE_PASSED_OVER_MAX + 3);
+    cr_assert_eq(redrive(from, 50001, to), ENGINE_OK);
+    cr_assert_eq(redrive(from, ENGINE_PASSED_OVER_MAX + 3, to), ENGINE_LIMIT_REACHED, "those that were passed over before count");
+    cr_assert_eq(redrive(from, 1, to), ENGINE_OK, "what comes first goes");
+}
+
 Test(failures, a_damaged_item_is_set_aside)
 {
     uint64_t session = rig_session(&rig, 1);
