@@ -21,6 +21,7 @@ struct journal {
     uint64_t file_bytes[JOURNAL_FILES];
     bool sync;
     bool failed;
+    bool has_strays; // groups were found that do not follow the last one
     uint64_t salt;
     uint64_t last; // number of the last group
     int at;        // the file in use
@@ -142,10 +143,11 @@ static enum nq_status read_groups(struct journal *self, struct stretch *stretche
     if (status == NQ_OK) {
         status = visit_stretch(&stretches[1 - older], self->salt, &applied, visit, context, error);
     }
-    for (int i = 0; status == NQ_OK && self->sync && i < JOURNAL_FILES; i++) {
-        if (has_later(&stretches[i], self->salt, applied)) {
-            status = fail(error, NQ_DAMAGED, "it is damaged in the middle: what follows was acknowledged and cannot be applied", 0);
-        }
+    for (int i = 0; status == NQ_OK && i < JOURNAL_FILES; i++) {
+        self->has_strays = self->has_strays || has_later(&stretches[i], self->salt, applied);
+    }
+    if (self->has_strays && self->sync) {
+        status = fail(error, NQ_DAMAGED, "it is damaged in the middle: what follows was acknowledged and cannot be applied", 0);
     }
     self->last = applied;
     return status;
@@ -327,6 +329,11 @@ void journal_close(struct journal **self_p)
 }
 
 // --------------------------------------------------------------------------------------------------------------------- append
+
+bool journal_has_strays(const struct journal *self)
+{
+    return self->has_strays;
+}
 
 uint64_t journal_last(const struct journal *self)
 {

@@ -34,6 +34,8 @@ enum nq_status journal_inspect(int dir_fd, uint64_t salt, uint64_t above, journa
 // Whether any group was ever written to the files in the directory: made, but not used, they are full of zeros.
 bool journal_is_used(int dir_fd);
 
+// Without sync a power cut may leave groups whose predecessors are lost. They must not be found behind new ones of the same numbers.
+bool journal_has_strays(const struct journal *self);
 uint64_t journal_last(const struct journal *self);         // number of the last group
 bool journal_fits(const struct journal *self, size_t len); // into the file in use
 size_t journal_len_max(const struct journal *self);        // of a group

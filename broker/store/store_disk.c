@@ -152,14 +152,15 @@ static enum nq_status open_journal(struct disk_store *self, bool sync, bool *own
     return status == NQ_OK && self->active == NULL ? disk_fail(error, NQ_NO_MEMORY, "out of memory") : status;
 }
 
-// A store of before there was a salt gets one when all groups of its journal are applied: those are strangers to it from then on. On a
-// full disk it has to wait.
+// A store of before there was a salt, or whose journal has groups that cannot be applied, gets a new one when all others are applied:
+// what is in the journal is strange to it from then on. On a full disk that has to wait.
 static enum nq_status open_salted_journal(struct disk_store *self, const struct store_lmdb_options *options,
                                           struct store_error *error)
 {
     bool own_salt = false;
     enum nq_status status = open_journal(self, options->sync, &own_salt, error);
-    if (status != NQ_OK || own_salt || options->new_salt == NULL) {
+    bool stays = status == NQ_OK && own_salt && !journal_has_strays(self->journal);
+    if (status != NQ_OK || stays || options->new_salt == NULL) {
         return status;
     }
     status = lmdb_set_salt(self->lmdb, options->new_salt, error);

@@ -1,5 +1,6 @@
 // The LMDB store and its files: opening again, other people's files, damage, one process at a time, reads beside commits.
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -436,7 +437,7 @@ Test(disk_files, no_body_is_taken_for_a_group_of_the_journal)
 }
 
 // Commits in a process that ends without closing the store: they are in the journal only.
-static void commit_and_die(const struct store_lmdb_options *options, uint64_t seq)
+static void commits_and_die(const struct store_lmdb_options *options, uint64_t first, uint64_t last)
 {
     int status;
     pid_t child = fork();
@@ -446,13 +447,51 @@ static void commit_and_die(const struct store_lmdb_options *options, uint64_t se
         if (store_disk_open(options, &rig.store, NULL) != NQ_OK) {
             _exit(1);
         }
-        rig_queue(&rig, 1, seq + 1, 1, seq);
-        rig_put(&rig, (struct rig_put){1, seq, .count = 1, .body_len = 300});
-        rig_commit(&rig);
+        for (uint64_t seq = first; seq <= last; seq++) {
+            rig_queue(&rig, 1, seq + 1, 1, seq);
+            rig_put(&rig, (struct rig_put){1, seq, .count = 1, .body_len = 300});
+            rig_commit(&rig);
+        }
         _exit(0);
     }
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert_eq(status, 0);
+}
+
+static void commit_and_die(const struct store_lmdb_options *options, uint64_t seq)
+{
+    commits_and_die(options, seq, seq);
+}
+
+// Without sync the disk writes in any order: a power cut takes the first of three groups.
+Test(disk_files, groups_whose_predecessor_a_power_cut_took_never_come_back)
+{
+    static const uint8_t zeros[4096] = {0};
+    char parent[128];
+    char dir[160];
+    char path[200];
+    struct store_rig rig = {.kind = STORE_DISK};
+    struct store_error error = {0};
+    rig_make_parent(parent, sizeof(parent));
+    snprintf(dir, sizeof(dir), "%s/store", parent);
+    snprintf(path, sizeof(path), "%s/journal-0", dir);
+    struct store_lmdb_options options = {
+        .dir = dir, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = (const uint8_t *)"salt-one"};
+    commits_and_die(&options, 1, 3);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    cr_assert_eq(pwrite(fd, zeros, sizeof(zeros), 0), (ssize_t)sizeof(zeros));
+    close(fd);
+    options.new_salt = (const uint8_t *)"salt-two";
+    commit_and_die(&options, 7); // as long as the one that is lost, with its number
+    cr_assert_eq(store_disk_open(&options, &rig.store, &error), NQ_OK, "%s", error.text);
+    cr_assert_eq(store_read_begin(rig.store, &error), NQ_OK);
+    struct store_item item;
+    for (uint64_t seq = 1; seq <= 7; seq++) {
+        cr_assert_eq(store_read(rig.store, 1, seq, &item), seq == 7 ? NQ_OK : NQ_EMPTY, "item %lu", (unsigned long)seq);
+    }
+    store_read_end(rig.store);
+    store_close(&rig.store);
+    rig_remove_tree(parent);
 }
 
 Test(disk_files, a_store_that_gets_its_salt_late_loses_no_group_of_its_journal)
