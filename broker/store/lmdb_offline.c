@@ -74,23 +74,31 @@ static int lock_for_offline(const char *dir, struct store_error *error)
     return fd;
 }
 
-static enum nq_status require_store(const char *dir, struct store_error *error)
+// Its heads are looked at under the lock: a broker that has the store open writes them. -1: error is filled.
+static int lock_store(const char *dir, struct store_error *error)
 {
+    char path[4096];
+    char what[256];
     bool exists;
-    enum nq_status status = lmdb_check_file(dir, true, &exists, error);
-    if (status == NQ_OK && !exists) {
-        char what[256];
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
         snprintf(what, sizeof(what), "there is no store in %.200s", dir);
-        status = lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
+        lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
+        return -1;
     }
-    return status;
+    int fd = lock_for_offline(dir, error);
+    if (fd >= 0 && lmdb_check_file(dir, true, &exists, error) != NQ_OK) {
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 enum nq_status store_lmdb_check(const char *dir, FILE *findings, struct store_check_report *report, struct store_error *error)
 {
+    enum nq_status status;
     *report = (struct store_check_report){0};
-    enum nq_status status = require_store(dir, error);
-    int lock_fd = status == NQ_OK ? lock_for_offline(dir, error) : -1;
+    int lock_fd = lock_store(dir, error);
     if (lock_fd < 0) {
         return NQ_STORAGE_FAILED;
     }
@@ -121,14 +129,13 @@ enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint6
     MDB_dbi db[DB_COUNT];
     uint8_t id[16];
     snprintf(path, sizeof(path), "%s/data.mdb", dir);
-    enum nq_status status = require_store(dir, error);
-    int lock_fd = status == NQ_OK ? lock_for_offline(dir, error) : -1;
+    int lock_fd = lock_store(dir, error);
     if (lock_fd < 0) {
         return NQ_STORAGE_FAILED;
     }
     *before_bytes = file_bytes(path);
     lmdb_enter();
-    status = lmdb_open_env(dir, true, true, &env, error);
+    enum nq_status status = lmdb_open_env(dir, true, true, &env, error);
     if (status == NQ_OK) {
         status = lmdb_open_databases(env, db, id, error);
         if (status == NQ_OK) {
