@@ -16,8 +16,7 @@ static void say(const struct space *self, const struct store_space *now, const s
                     memory->limit_bytes);
     } else if (now->limit_bytes > 0 && now->used_bytes >= now->limit_bytes) {
         log_warning("the store holds %" PRIu64 " bytes of %" PRIu64
-                    " allowed (--max-disk, or the limit of address space): no more items are "
-                    "accepted",
+                    " allowed (--max-disk, or the limit of address space): no more items are accepted",
                     now->used_bytes, now->limit_bytes);
     } else {
         log_warning("only %" PRIu64 " bytes are free, %" PRIu64 " are reserved (--disk-reserve): no more items are accepted",
@@ -27,7 +26,10 @@ static void say(const struct space *self, const struct store_space *now, const s
 
 static struct memory_room look_at_memory(const struct space *self)
 {
-    struct memory_room room = self->memory == NULL ? (struct memory_room){0} : self->memory();
+    if (self->memory == NULL) {
+        return (struct memory_room){0};
+    }
+    struct memory_room room = self->memory();
     if (memory_is_short(room)) {
         memory_give_back();
         room = self->memory();
