@@ -247,10 +247,11 @@ static bool bundle_reserve(struct outbox *self, struct bundle *bundle)
     return true;
 }
 
-// Its client takes its answers too slowly for another one of these. What is done already (at most once) has to be sent.
+// Its client takes its answers too slowly for another one of these. What is done already (at most once) has to be sent, and what the
+// client may have already must not go to others.
 static bool is_too_much(const struct outbox *self, const struct answer *answer, const struct bundle *bundle, size_t bytes)
 {
-    bool is_get = answer->kind == ANSWER_GET && answer->as.items.bodies == NULL;
+    bool is_get = answer->kind == ANSWER_GET && answer->as.items.bodies == NULL && !answer->as.items.again;
     return (is_get || answer->kind == ANSWER_PEEK) && answer->status == NQ_OK &&
            bundle->bytes + bytes > self->sink.room(self->sink.context, answer->connection);
 }

@@ -112,8 +112,9 @@ static enum nq_status open_session(const struct request *request, const uint8_t 
     return status_of_engine(engine_session_open(self->engine, request->now_ms, id, token, session_no));
 }
 
-// Gets that were answered before are answered again, with what is still on lease from them.
-static void answer_waiting_gets(const struct request *request, const struct peer *peer)
+// Gets that were answered before are answered again, with what is still on lease from them. `same`: the session was on this connection
+// before, and its client may be about to receive the earlier answers.
+static void answer_waiting_gets(const struct request *request, const struct peer *peer, bool same)
 {
     struct service *self = request->service;
     const struct wire_hello *hello = &request->wire->as.hello;
@@ -137,7 +138,8 @@ static void answer_waiting_gets(const struct request *request, const struct peer
                                                  .items = grant.items,
                                                  .count = grant.count,
                                                  .lease_ms = grant.lease_ms,
-                                                 .hold_max_ms = grant.hold_max_ms};
+                                                 .hold_max_ms = grant.hold_max_ms,
+                                                 .again = same};
     }
 }
 
@@ -161,6 +163,8 @@ void request_hello(struct request *request)
         request_answer(request, status);
         return;
     }
+    const struct peer *before = sessions_find(&self->sessions, session_no);
+    bool same = before != NULL && before->connection == request->connection;
     struct peer *peer = sessions_bind(&self->sessions, request->now_ms, session_no, request->connection);
     if (peer == NULL) {
         self->out_of_memory = true;
@@ -178,7 +182,7 @@ void request_hello(struct request *request)
                               hello->held_gets, hello->held_gets_count);
     }
     answer_hello(request, session_no, resumed);
-    answer_waiting_gets(request, peer);
+    answer_waiting_gets(request, peer, same);
 }
 
 void request_renew(struct request *request)

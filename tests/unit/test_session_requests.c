@@ -120,6 +120,28 @@ Test(session, an_answer_that_was_lost_comes_again)
     cr_assert_eq(leased(13), 1);
 }
 
+// Found by the simulation of the whole system (seed 629346): the earlier answer was on its way still when HELLO came, and its items went
+// to others while their client worked on them.
+Test(session, an_answer_comes_again_though_its_connection_takes_little_unless_it_is_another)
+{
+    const uint64_t waiting[] = {11};
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    struct wire_request hello = resume(12, token_1);
+    hello.as.hello.waiting_gets = waiting;
+    hello.as.hello.waiting_gets_count = 1;
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    cr_assert_eq(fixture_call(fixture, 1, &get)->status, NQ_OK);
+    fixture->rig.has_no_room = true;
+    fixture_send(fixture, 1, &hello, 1);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 1, 11)->status, NQ_OK);
+    cr_assert_eq(leased(13), 1);
+    fixture_send(fixture, 3, &hello, 1); // nothing comes over the other one any more
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 3, 11)->status, NQ_BUSY);
+    cr_assert_eq(leased(14), 0);
+}
+
 Test(session, a_parked_get_is_answered_where_the_session_lives)
 {
     const struct wire_request get = get_request(11, "q", 1, NQ_WAIT_FOREVER);
