@@ -192,7 +192,7 @@ static void look_whether_it_is_whole(bool was_ok)
 static bool add_move(struct changes *changes)
 {
     static uint8_t large[LARGE_BYTES];
-    struct engine_bytes bodies[LARGE];
+    static struct engine_bytes bodies[LARGE]; // borrowed until the commit, as what they point at
     const struct queue_record from = {
         .queue_id = QUEUE, .name_len = 1, .name = "q", .next_seq = 2 + LARGE, .cursor = 2, .ready = LARGE};
     const struct queue_record to = {.queue_id = OTHER_QUEUE, .name_len = 1, .name = "d", .next_seq = 2, .cursor = 1, .ready = 1};
