@@ -358,7 +358,7 @@ static void seal_and_commit(struct frontend *self, bool clean)
     if (committer_submit(self->committer, changes, idle)) {
         commit_ended(self);
         self->more_due |= self->service.redrives.first != NULL; // they may have waited for it
-        self->more_due |= serve_again(self);
+        self->more_due |= !self->stopping && serve_again(self);
     }
 }
 
@@ -501,18 +501,21 @@ static void turn(struct frontend *self)
     check_failures(self);
 }
 
-// What is applied becomes durable and is answered, then leases and sessions are stored as they stand.
+// What is applied becomes durable and is answered, then leases and sessions are stored as they stand: once more when a connection did not
+// take its items, which have gone back.
 static void drain(struct frontend *self)
 {
     const int fds[] = {self->signal_fd, committer_fd(self->committer)};
     bool sealed = false;
-    while (self->ended == NQ_OK && !(sealed && self->service.groups.flying == NULL)) {
+    while (self->ended == NQ_OK && !(sealed && self->service.groups.flying == NULL && !self->service.serve_again)) {
         self->now_ms = clock_now_ms(&self->clock);
         commit_ended(self);
         look_for_signals(self);
         check_failures(self);
+        sealed = sealed && !(self->service.groups.flying == NULL && self->service.serve_again);
         if (self->ended == NQ_OK && self->service.groups.flying == NULL && !sealed) {
             send_answers(self, &self->service.groups.now);
+            self->service.serve_again = false;
             seal_and_commit(self, true);
             sealed = true;
             check_failures(self);
