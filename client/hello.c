@@ -128,12 +128,10 @@ void session_refused(struct nq_client *client, enum nq_status status)
     for (size_t i = 0; i < 3; i++) {
         for (size_t left = lists[i]->count; left > 0 && lists[i]->first != NULL; left--) {
             struct request *request = lists[i]->first;
-            bool unknown = request_may_be_done(request);
             if (request->stream != NULL) {
                 stream_in_doubt(tracker, request->stream);
             }
-            struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : status, .now_ms = client->now_ms};
-            tracker_end(tracker, request, &outcome);
+            tracker_give_up(tracker, request, status, client->now_ms);
         }
     }
 }

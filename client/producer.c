@@ -115,7 +115,7 @@ static struct batch *batch_begin(struct nq_producer *self)
     }
     batch->next = NULL;
     batch->count = 0;
-    batch->size = 256;
+    batch->size = REQUEST_FRAME_BYTES;
     batch->has_headers = false;
     batch->first_index = self->put_count;
     return batch;

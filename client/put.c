@@ -142,7 +142,7 @@ static enum nq_status measure(struct nq_client *client, const struct nq_body *bo
     if (count == 0 || count > limits->items) {
         return client_fail(client, NQ_TOO_LARGE, "a put of %zu items; 1 to %u go into one request", count, limits->items);
     }
-    *size = 256;
+    *size = REQUEST_FRAME_BYTES;
     for (size_t i = 0; i < count; i++) {
         if (known && bodies[i].len > limits->body_bytes) {
             return client_fail(client, NQ_TOO_LARGE, "an item of %zu bytes; the broker takes up to %llu", bodies[i].len,

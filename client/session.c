@@ -235,7 +235,7 @@ static void frame_is_sent(struct nq_client *client, const struct wire_request_fr
 static void refuse_first(struct nq_client *client)
 {
     client->limit_met_ms = client->now_ms;
-    tracker_refuse(&client->tracker, client->tracker.unsent.first, client->now_ms);
+    tracker_give_up(&client->tracker, client->tracker.unsent.first, NQ_TOO_LARGE, client->now_ms);
 }
 
 static bool send_frame(struct nq_client *client)

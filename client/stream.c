@@ -95,13 +95,12 @@ static void stop_numbering(struct tracker *tracker, struct stream *self)
     }
 }
 
-// About what a put and each of its items take in a frame, beside bodies and headers: rather more.
-enum { PUT_BYTES = 256, ITEM_BYTES = 32 };
+#define ITEM_BYTES 32u // about what an item takes in a frame, beside body and headers: rather more
 
 size_t stream_fitting(const struct request *request, uint64_t frame_bytes)
 {
     const struct wire_put *put = &request->wire.as.put;
-    uint64_t bytes = PUT_BYTES;
+    uint64_t bytes = REQUEST_FRAME_BYTES;
     size_t count = 0;
     for (; count < put->count; count++) {
         bytes += put->bodies[count].len + (put->headers != NULL ? put->headers[count].len : 0) + ITEM_BYTES;
@@ -122,6 +121,12 @@ void stream_in_doubt(struct tracker *tracker, struct stream *self)
 {
     self->renew = true;
     stop_numbering(tracker, self);
+}
+
+void stream_give_up(struct tracker *tracker, struct stream *self)
+{
+    self->failed = self->failed || self->stop_on_refusal;
+    stream_in_doubt(tracker, self);
 }
 
 static bool hold(struct tracker *tracker, struct request *request, enum nq_status status, enum nq_status *out)
@@ -155,15 +160,21 @@ static bool reply_out_of_sequence(struct tracker *tracker, struct request *reque
     return hold(tracker, request, NQ_OUT_OF_SEQUENCE, status);
 }
 
+// An earlier sending may have been accepted, and the number to go on with is not known.
+static bool end_unknown(struct tracker *tracker, struct request *request, enum nq_status *status)
+{
+    stream_give_up(tracker, request->stream);
+    *status = NQ_OUTCOME_UNKNOWN;
+    return true;
+}
+
 static bool reply_stream_unknown(struct tracker *tracker, struct request *request, enum nq_status *status)
 {
     struct stream *self = request->stream;
-    stream_in_doubt(tracker, self);
     if (request->resent) {
-        *status = NQ_OUTCOME_UNKNOWN; // an earlier sending may have been accepted
-        self->failed = self->stop_on_refusal;
-        return true;
+        return end_unknown(tracker, request, status);
     }
+    stream_in_doubt(tracker, self);
     if (self->failed) {
         return true;
     }
@@ -231,17 +242,6 @@ static bool has_rest(struct tracker *tracker, struct request *request)
     return true;
 }
 
-// Refused without a look at the stream (a limit is lower than it was, a key may not put any more): what an earlier sending has done
-// is not known, and neither is the number to go on with.
-static bool reply_unread(struct tracker *tracker, struct request *request, enum nq_status *status)
-{
-    struct stream *self = request->stream;
-    self->failed = self->failed || self->stop_on_refusal;
-    stream_in_doubt(tracker, self);
-    *status = NQ_OUTCOME_UNKNOWN;
-    return true;
-}
-
 bool stream_reply(struct tracker *tracker, struct request *request, const struct wire_reply *reply, uint64_t now_ms,
                   enum nq_status *status)
 {
@@ -266,8 +266,9 @@ bool stream_reply(struct tracker *tracker, struct request *request, const struct
     case NQ_BUSY:
         return reply_busy(tracker, request, now_ms, status);
     default:
+        // Refused without a look at the stream: a limit is lower than it was, a key may not put any more.
         if (request->resent && reply->result != WIRE_PUT) {
-            return reply_unread(tracker, request, status);
+            return end_unknown(tracker, request, status);
         }
         self->failed = self->failed || self->stop_on_refusal;
         if (self->first != request || self->last != request) {

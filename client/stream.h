@@ -33,6 +33,7 @@ size_t stream_fitting(const struct request *request, uint64_t frame_bytes);
 // Only so many of them were sent: nothing behind is, until the rest is accepted, too.
 void stream_part_sent(struct tracker *tracker, struct request *request, size_t count);
 void stream_in_doubt(struct tracker *tracker, struct stream *self);
+void stream_give_up(struct tracker *tracker, struct stream *self); // and nothing of a handle's that stands behind it is sent
 // True: the request ends with *status, and request->accepted is the sum. False: it stays, to be sent again.
 bool stream_reply(struct tracker *tracker, struct request *request, const struct wire_reply *reply, uint64_t now_ms,
                   enum nq_status *status);

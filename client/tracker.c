@@ -50,7 +50,7 @@ struct request *request_create(enum wire_op op)
     struct request *request = calloc(1, sizeof *request);
     if (request != NULL) {
         request->wire.op = op;
-        request->size = 256;
+        request->size = REQUEST_FRAME_BYTES;
         request->deadline_ms = UINT64_MAX;
     }
     return request;
@@ -323,8 +323,7 @@ void tracker_end(struct tracker *self, struct request *request, const struct out
 {
     bool given_up = outcome->status == NQ_OUTCOME_UNKNOWN || outcome->status == NQ_UNREACHABLE || outcome->status == NQ_TOO_LARGE;
     if (request->stream != NULL && outcome->reply == NULL && given_up) { // a handle sends nothing of what stands behind it
-        request->stream->failed = request->stream->failed || request->stream->stop_on_refusal;
-        stream_in_doubt(self, request->stream);
+        stream_give_up(self, request->stream);
     }
     forget(self, request);
     if (request->ended != NULL) {
@@ -385,15 +384,10 @@ static bool changes_something(enum wire_op op)
     }
 }
 
-bool request_may_be_done(const struct request *request)
+void tracker_give_up(struct tracker *self, struct request *request, enum nq_status status, uint64_t now_ms)
 {
-    return request_was_sent(request) && changes_something(request->wire.op);
-}
-
-void tracker_refuse(struct tracker *self, struct request *request, uint64_t now_ms)
-{
-    bool unknown = request_may_be_done(request);
-    struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : NQ_TOO_LARGE, .now_ms = now_ms};
+    bool may_be_done = request_was_sent(request) && changes_something(request->wire.op);
+    struct outcome outcome = {.status = may_be_done ? NQ_OUTCOME_UNKNOWN : status, .now_ms = now_ms};
     tracker_end(self, request, &outcome);
 }
 
@@ -529,9 +523,7 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
     uint64_t at_ms;
     struct request *request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);
     while (request != NULL && at_ms <= now_ms) {
-        bool unknown = request_may_be_done(request);
-        struct outcome outcome = {.status = unknown ? NQ_OUTCOME_UNKNOWN : NQ_UNREACHABLE, .now_ms = now_ms};
-        tracker_end(self, request, &outcome);
+        tracker_give_up(self, request, NQ_UNREACHABLE, now_ms);
         request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);
     }
 }

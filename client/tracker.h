@@ -24,6 +24,8 @@ struct outcome {
     uint64_t now_ms;
 };
 
+#define REQUEST_FRAME_BYTES 256u // about what a request takes in a frame, beside items and tokens: rather more
+
 struct request {
     struct request *next, *prev; // in the list of its state
     struct request *hash_next;
@@ -85,8 +87,8 @@ void tracker_before_send(struct request *request, uint64_t now_ms);
 void tracker_sent(struct tracker *self, struct request *request);
 void tracker_unsend(struct tracker *self, struct request *request); // was refused unread: to the front of what is to be sent
 
-// It is larger than any frame the broker takes: ends, and does not break one connection after the other.
-void tracker_refuse(struct tracker *self, struct request *request, uint64_t now_ms);
+// Ends with `status`, or in OUTCOME_UNKNOWN when the broker may have carried it out.
+void tracker_give_up(struct tracker *self, struct request *request, enum nq_status status, uint64_t now_ms);
 
 // Calls `ended`, then frees.
 void tracker_end(struct tracker *self, struct request *request, const struct outcome *outcome);
@@ -108,7 +110,6 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
 uint64_t tracker_next_deadline_ms(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms); // UINT64_MAX: none
 
 bool request_was_sent(const struct request *request);
-bool request_may_be_done(const struct request *request); // ended now, nobody knows whether the broker has carried it out
 // For the stream module: changes the list a request is in.
 void tracker_move(struct tracker *self, struct request *request, enum request_state state);
 void tracker_renew_id(struct tracker *self, struct request *request);

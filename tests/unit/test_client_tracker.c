@@ -583,14 +583,14 @@ Test(stream, a_run_that_no_frame_takes_ends_and_what_is_behind_it_goes_on)
     stream_open(&t, &s, false);
     struct request *ra = add_put(&t, &s, 1, 0, &a, 0);
     add_put(&t, &s, 1, 0, &b, 0);
-    tracker_refuse(&t, ra, 0);
+    tracker_give_up(&t, ra, NQ_TOO_LARGE, 0);
     cr_assert_eq(a.status, NQ_TOO_LARGE);
     tracker_run(&t, 1, 1, 1000);
     cr_assert_eq(first_number(t.unsent.first), 1);
     send_all(&t, 1);
     tracker_reconnected(&t, TRACKER_RESUMED, 2);
     uint64_t stream = t.unsent.first->wire.as.put.stream;
-    tracker_refuse(&t, t.unsent.first, 2);
+    tracker_give_up(&t, t.unsent.first, NQ_TOO_LARGE, 2);
     cr_assert_eq(b.status, NQ_OUTCOME_UNKNOWN); // the broker may have taken it before
     tracker_run(&t, 3, 3, 1000);
     struct request *rc = add_put(&t, &s, 1, 0, &c, 3);
