@@ -506,22 +506,24 @@ static void turn(struct frontend *self)
 static void drain(struct frontend *self)
 {
     const int fds[] = {self->signal_fd, committer_fd(self->committer)};
-    bool sealed = false;
-    while (self->ended == NQ_OK && !(sealed && self->service.groups.flying == NULL && !self->service.serve_again)) {
+    for (bool sealed = false; self->ended == NQ_OK;) {
         self->now_ms = clock_now_ms(&self->clock);
         commit_ended(self);
         look_for_signals(self);
         check_failures(self);
-        sealed = sealed && !(self->service.groups.flying == NULL && self->service.serve_again);
-        if (self->ended == NQ_OK && self->service.groups.flying == NULL && !sealed) {
-            send_answers(self, &self->service.groups.now);
-            self->service.serve_again = false;
-            seal_and_commit(self, true);
-            sealed = true;
-            check_failures(self);
-        } else if (self->ended == NQ_OK && self->service.groups.flying != NULL) {
-            router_wait(self->router, false, fds, 2, -1);
+        bool flying = self->service.groups.flying != NULL;
+        if (self->ended != NQ_OK || (!flying && sealed && !self->service.serve_again)) {
+            break;
         }
+        if (flying) {
+            router_wait(self->router, false, fds, 2, -1);
+            continue;
+        }
+        send_answers(self, &self->service.groups.now);
+        self->service.serve_again = false;
+        seal_and_commit(self, true);
+        sealed = true;
+        check_failures(self);
     }
     if (self->ended == NQ_OK) { // else nothing may be said any more
         send_answers(self, &self->service.groups.now);

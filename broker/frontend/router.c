@@ -11,13 +11,11 @@
 #include "lanes.h"
 #include "local_socket.h"
 #include "patience.h"
+#include "routing_id.h"
 #include "sender.h"
 #include "zap.h"
 
-enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, ROUTING_ID_BYTES = 5, POLL_MAX = 4 };
-
-// libzmq's own routing ids: a zero and a counter. Ours are never 0.
-static const uint64_t CONNECTION_MARK = 1ull << 32;
+enum { ENDPOINTS_MAX = 16, ENDPOINT_BYTES = 300, POLL_MAX = 4 };
 
 // A frame received that is served later.
 struct waiting_frame {
@@ -281,13 +279,6 @@ static void skip_rest(struct router *self)
     }
 }
 
-static uint64_t connection_of(const uint8_t id[ROUTING_ID_BYTES])
-{
-    uint32_t number;
-    memcpy(&number, id + 1, sizeof(number));
-    return CONNECTION_MARK | number;
-}
-
 // Only routing id and one frame are a frame of ours; ids that clients choose themselves are refused, they could be another's.
 static bool receive_one(struct router *self, uint64_t *connection, bool *none)
 {
@@ -305,11 +296,10 @@ static bool receive_one(struct router *self, uint64_t *connection, bool *none)
     if (zmq_msg_recv(&self->received, self->socket, ZMQ_DONTWAIT) < 0) {
         return false;
     }
-    if (id_len != ROUTING_ID_BYTES || id[0] != 0 || zmq_msg_more(&self->received)) {
+    if (!routing_id_read(id, id_len, connection) || zmq_msg_more(&self->received)) {
         skip_rest(self);
         return false;
     }
-    *connection = connection_of(id);
     sender_meet(&self->sender, *connection, &self->received);
     return true;
 }

@@ -2,14 +2,14 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "clock.h"
+#include "routing_id.h"
 
 // Smaller frames are not counted while libzmq has them: there are no more of them than its mark allows.
-enum { ROUTING_ID_BYTES = 5, COUNTED_BYTES_MIN = 1024, SWEEP_AT_LEAST = 256 };
+enum { COUNTED_BYTES_MIN = 1024, SWEEP_AT_LEAST = 256 };
 
 struct kept_frame {
     struct kept_frame *next;
@@ -256,9 +256,8 @@ enum sent { SENT, SENT_LATER, SENT_NEVER };
 // Takes the message when it is SENT. An error is told on the routing id only, so nothing follows an id that was refused.
 static enum sent send_message(struct sender *self, uint64_t connection, zmq_msg_t *message)
 {
-    uint8_t id[ROUTING_ID_BYTES] = {0};
-    uint32_t number = (uint32_t)connection;
-    memcpy(id + 1, &number, sizeof(number));
+    uint8_t id[ROUTING_ID_BYTES];
+    routing_id_write(connection, id);
     if (zmq_send(self->socket, id, sizeof(id), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         return zmq_errno() == EAGAIN || zmq_errno() == EINTR ? SENT_LATER : SENT_NEVER;
     }
