@@ -21,6 +21,14 @@ def numbered(first, count, filler=FILLER):
     return [b"%010d" % number + filler for number in range(first, first + count)]
 
 
+def fill(client, least, item_bytes):
+    """At least so many numbered items, two at a time; how many they are."""
+    count = 0
+    while count < least:
+        count += client.put("q", *numbered(count, 2, b"x" * item_bytes)).put.accepted
+    return count
+
+
 def put_until_busy(clients, queue="q"):
     """Numbered items of 50 kB by these clients in turn, until each was refused at once; how many were accepted."""
     accepted, refused = 0, 0
@@ -163,9 +171,7 @@ def slow_consumers_within_a_group(lab):
     with ControlGroup(lab, 160 * MEBI) as group:
         broker = group.broker("--disk-reserve", "0")
         client = broker.client()
-        count = 0
-        while count < 200:
-            count += client.put("q", *numbered(count, 2, b"x" * 1000000)).put.accepted
+        count = fill(client, 200, 1000000)
         peers = [ask_for_items(broker, client, 30) for _ in range(6)]
         until(lambda: broker.stat("q").gets >= count, 60 * lab.slow, "all gets are answered")
         check_alive(lab, group, broker)
@@ -183,9 +189,7 @@ def late_readers_within_a_group(lab):
     with ControlGroup(lab, 160 * MEBI) as group:
         broker = group.broker("--disk-reserve", "0")
         client = broker.client()
-        count = 0
-        while count < 120:
-            count += client.put("q", *numbered(count, 2, b"x" * 1000000)).put.accepted
+        count = fill(client, 120, 1000000)
         late = [broker.client(receive_limit=1) for _ in range(2)]
         asked = []
         for number, reader in enumerate(late):
@@ -227,9 +231,7 @@ def a_hundred_that_read_nothing_within_a_group(lab):
     with ControlGroup(lab, 160 * MEBI) as group:
         broker = group.broker("--disk-reserve", "0")
         client = broker.client()
-        count = 0
-        while count < 20:
-            count += client.put("q", *numbered(count, 2, b"x" * 500000)).put.accepted
+        count = fill(client, 20, 500000)
         peers = [ask_for_items(broker, client, 1, 20) for _ in range(100)]
         for number in range(20):  # BUSY while what is held for those that were ended is not free yet
             until(lambda: client.put("other", "%d" % number).status == Status.OK, 60 * lab.slow, "item %d is accepted" % number)

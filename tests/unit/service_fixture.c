@@ -158,6 +158,14 @@ void fixture_hello(struct fixture *self, uint64_t connection, uint8_t token[NQ_R
     }
 }
 
+struct fixture *fixture_create_for_two(void)
+{
+    struct fixture *self = fixture_create();
+    fixture_hello(self, 1, NULL);
+    fixture_hello(self, 2, NULL);
+    return self;
+}
+
 struct wire_request put_request(uint64_t id, const char *queue, uint64_t first_number, const struct nq_bytes *bodies, size_t count)
 {
     return (struct wire_request){

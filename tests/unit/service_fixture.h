@@ -19,6 +19,7 @@ struct fixture {
 };
 
 struct fixture *fixture_create(void);
+struct fixture *fixture_create_for_two(void);           // with sessions on connections 1 and 2
 struct fixture *fixture_create_on(struct store *store); // takes the store
 void fixture_destroy(struct fixture *self);
 struct store *fixture_destroy_but_store(struct fixture *self); // as a crash

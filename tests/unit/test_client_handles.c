@@ -204,6 +204,30 @@ Test(producer, what_is_stored_behind_one_that_was_given_up_is_among_the_unknown)
     rig_end(&rig);
 }
 
+static struct nq_consumer *open_consumer(struct rig *rig, int prefetch, uint64_t max_items)
+{
+    struct nq_consumer_options options;
+    struct nq_consumer *consumer;
+    nq_consumer_options_init(&options);
+    options.prefetch = prefetch;
+    options.max_items = max_items;
+    cr_assert_eq(nq_consumer_open(rig->client, "q", &options, &consumer), NQ_OK);
+    return consumer;
+}
+
+// Two more were got ahead; their leases went with the session.
+static struct nq_consumer *finish_one_and_lose_two(struct rig *rig, uint64_t max_items)
+{
+    fill_queue(rig, 3);
+    struct nq_consumer *consumer = open_consumer(rig, 3, max_items);
+    struct nq_item *item;
+    cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
+    fake_broker_forget_sessions(rig->broker);
+    return consumer;
+}
+
 Test(consumer, hands_out_in_order_and_confirms_dones)
 {
     struct rig rig = rig_make();
@@ -248,12 +272,7 @@ Test(consumer, never_asks_for_more_than_max_items)
 {
     struct rig rig = rig_make();
     fill_queue(&rig, 100);
-    struct nq_consumer_options options;
-    nq_consumer_options_init(&options);
-    options.prefetch = 50;
-    options.max_items = 7;
-    struct nq_consumer *consumer;
-    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_consumer *consumer = open_consumer(&rig, 50, 7);
     struct nq_item *item;
     for (int i = 0; i < 7; i++) {
         cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
@@ -272,18 +291,8 @@ Test(consumer, never_asks_for_more_than_max_items)
 Test(consumer, asks_again_for_what_was_lost_or_given_back_before_it_was_handed_out)
 {
     struct rig rig = rig_make();
-    fill_queue(&rig, 3);
-    struct nq_consumer_options options;
-    nq_consumer_options_init(&options);
-    options.prefetch = 3;
-    options.max_items = 3;
-    struct nq_consumer *consumer;
-    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_consumer *consumer = finish_one_and_lose_two(&rig, 3);
     struct nq_item *item;
-    cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
-    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
-    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
-    fake_broker_forget_sessions(rig.broker);
     cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
     for (int i = 0; i < 2; i++) {
         cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
@@ -298,17 +307,8 @@ Test(consumer, asks_again_for_what_was_lost_or_given_back_before_it_was_handed_o
 Test(consumer, waits_no_longer_than_asked_when_what_was_got_ahead_is_lost, .timeout = 60)
 {
     struct rig rig = rig_make();
-    fill_queue(&rig, 3);
-    struct nq_consumer_options options;
-    nq_consumer_options_init(&options);
-    options.prefetch = 3;
-    struct nq_consumer *consumer;
-    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_consumer *consumer = finish_one_and_lose_two(&rig, 0);
     struct nq_item *item;
-    cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
-    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
-    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
-    fake_broker_forget_sessions(rig.broker);
     for (int i = 0; i < 2; i++) { // others have them by now
         cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
         cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
@@ -327,11 +327,7 @@ Test(consumer, close_gives_back_what_was_prefetched)
 {
     struct rig rig = rig_make();
     fill_queue(&rig, 100);
-    struct nq_consumer_options options;
-    nq_consumer_options_init(&options);
-    options.prefetch = 50;
-    struct nq_consumer *consumer;
-    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    struct nq_consumer *consumer = open_consumer(&rig, 50, 0);
     struct nq_item *item;
     cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
     cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);

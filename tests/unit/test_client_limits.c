@@ -105,25 +105,33 @@ Test(limits, an_atomic_run_cannot_be_cut)
     rig_end(&rig);
 }
 
+static void put_that_is_unknown(struct rig *rig, uint64_t frame_bytes)
+{
+    lower_before_the_answer(rig, 1000, frame_bytes);
+    cr_assert_eq(nq_put(rig->client, "q", body, sizeof body, NULL, NULL), NQ_OUTCOME_UNKNOWN);
+}
+
+// Which is no duplicate of what went before.
+static void expect_another_put(struct rig *rig)
+{
+    cr_assert_eq(rig_put(rig, "q", "b"), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig->broker, "q").puts, 2);
+    rig_end(rig);
+}
+
 Test(limits, an_item_no_frame_takes_any_more_ends_once_with_an_unknown_outcome)
 {
     struct rig rig = rig_make();
-    lower_before_the_answer(&rig, 1000, LOWER_FRAME_BYTES);
-    cr_assert_eq(nq_put(rig.client, "q", body, sizeof body, NULL, NULL), NQ_OUTCOME_UNKNOWN);
+    put_that_is_unknown(&rig, LOWER_FRAME_BYTES);
     expect_line(&rig, "400000");
-    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK); // and is no duplicate of what went before
-    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
-    rig_end(&rig);
+    expect_another_put(&rig);
 }
 
 Test(limits, an_item_over_the_lower_body_limit_has_an_unknown_outcome_when_it_was_sent_before)
 {
     struct rig rig = rig_make();
-    lower_before_the_answer(&rig, 1000, NQ_FRAME_BYTES_DEFAULT);
-    cr_assert_eq(nq_put(rig.client, "q", body, sizeof body, NULL, NULL), NQ_OUTCOME_UNKNOWN);
-    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
-    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
-    rig_end(&rig);
+    put_that_is_unknown(&rig, NQ_FRAME_BYTES_DEFAULT);
+    expect_another_put(&rig);
 }
 
 Test(limits, an_item_that_no_broker_has_seen_is_too_large)

@@ -7,9 +7,7 @@ static struct fixture *fixture;
 
 static void set_up(void)
 {
-    fixture = fixture_create();
-    fixture_hello(fixture, 1, NULL);
-    fixture_hello(fixture, 2, NULL);
+    fixture = fixture_create_for_two();
 }
 
 static void tear_down(void)

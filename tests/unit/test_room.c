@@ -7,9 +7,7 @@ static struct fixture *fixture;
 
 static void set_up(void)
 {
-    fixture = fixture_create();
-    fixture_hello(fixture, 1, NULL);
-    fixture_hello(fixture, 2, NULL);
+    fixture = fixture_create_for_two();
 }
 
 static void tear_down(void)
@@ -24,11 +22,6 @@ static const struct wire_reply *call(uint64_t connection, struct wire_request re
     return fixture_call(fixture, connection, &request);
 }
 
-static const struct wire_reply *stat_of(uint64_t id, const char *queue)
-{
-    return call(1, on_queue_request(id, WIRE_STAT, queue));
-}
-
 Test(room, items_that_a_connection_does_not_take_go_back_to_their_places)
 {
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "one"), NQ_OK);
@@ -38,7 +31,7 @@ Test(room, items_that_a_connection_does_not_take_go_back_to_their_places)
     struct wire_request peek = on_queue_request(13, WIRE_PEEK, "q");
     peek.as.on_queue.max_items = 1;
     cr_assert_eq(fixture_call(fixture, 2, &peek)->status, NQ_BUSY);
-    const struct wire_reply *stat = stat_of(14, "q"); // what holds no items is told
+    const struct wire_reply *stat = call(1, on_queue_request(14, WIRE_STAT, "q")); // what holds no items is told
     cr_assert_eq(stat->as.stat.ready, 2);
     cr_assert_eq(stat->as.stat.leased, 0);
     fixture->rig.has_no_room = false;
