@@ -148,7 +148,7 @@ unsigned host_ready(void)
 void host_turn_ended(void)
 {
     if (!host_step() && !host.terminating) {
-        state_check_turn();
+        state_check_turn(host.terminated);
     }
 }
 

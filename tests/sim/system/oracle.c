@@ -331,10 +331,6 @@ void oracle_granted(const struct oracle_grant *grant)
     }
 }
 
-void oracle_turn_ended(void)
-{
-}
-
 // ---------------------------------------------------------------------------------------------------------------------- the end
 
 // Each client's puts into one queue got their seqs in the order in which it made them.

@@ -59,4 +59,3 @@ struct oracle_grant {
     uint64_t *last_fresh_seq; // of the connection, in this queue; NULL: the get was first asked on an earlier one
 };
 void oracle_granted(const struct oracle_grant *grant);
-void oracle_turn_ended(void);

@@ -252,15 +252,11 @@ void state_end(void)
 
 // ----------------------------------------------------------------------------------------------------------------- every turn
 
-static void check_queue(const struct queue *queue)
+static void check_waiters(const struct queue *queue)
 {
     struct dispatch_counts waiting = dispatch_waiting(current.dispatch, queue);
     const char *name = queue->record.name;
     int len = queue->record.name_len;
-    uint64_t held = queue_fresh(queue) + queue->put_delayed;
-    uint64_t room = queue->record.maxsize;
-    uint64_t held_bytes = queue->record.put_bytes - queue->record.cursor_put_bytes - queue->ahead_bytes + queue->put_delayed_bytes;
-    uint64_t room_bytes = queue->record.max_bytes;
     if (waiting.gets > 0 && queue_ready(queue) > 0) {
         world_fail("queue %.*s: %llu items are ready while %u gets wait", len, name, (unsigned long long)queue_ready(queue),
                    waiting.gets);
@@ -268,12 +264,23 @@ static void check_queue(const struct queue *queue)
     if (waiting.joins > 0 && queue_unfinished(queue) == 0) {
         world_fail("queue %.*s: all is done while %u joins wait", len, name, waiting.joins);
     }
+    // A run that wants all its items in or none may wait for more room than there is; when there is all of it, none may wait.
+    if (waiting.puts > 0 && queue->record.max_bytes == 0 &&
+        (queue->record.maxsize == 0 || queue_ready(queue) + queue->put_delayed == 0)) {
+        world_fail("queue %.*s: all is free while %u puts wait", len, name, waiting.puts);
+    }
+}
+
+static void check_bounds(const struct queue *queue)
+{
+    const char *name = queue->record.name;
+    int len = queue->record.name_len;
+    uint64_t held = queue_fresh(queue) + queue->put_delayed;
+    uint64_t room = queue->record.maxsize;
+    uint64_t held_bytes = queue->record.put_bytes - queue->record.cursor_put_bytes - queue->ahead_bytes + queue->put_delayed_bytes;
+    uint64_t room_bytes = queue->record.max_bytes;
     if (queue->record.temporary && queue->attachments.count == 0 && queues_is_left(queue->record.queue_id)) {
         world_fail("queue %.*s is temporary, nobody uses it any more, and it stays", len, name);
-    }
-    // A run that wants all its items in or none may wait for more room than there is; when there is all of it, none may wait.
-    if (waiting.puts > 0 && queue->record.max_bytes == 0 && (room == 0 || queue_ready(queue) + queue->put_delayed == 0)) {
-        world_fail("queue %.*s: all is free while %u puts wait", len, name, waiting.puts);
     }
     if (room > 0 && held > room && !oracle_may_exceed(name, (size_t)len)) {
         world_fail("queue %.*s holds %llu of %llu", len, name, (unsigned long long)held, (unsigned long long)room);
@@ -284,10 +291,12 @@ static void check_queue(const struct queue *queue)
     }
 }
 
-void state_check_turn(void)
+void state_check_turn(bool stopping)
 {
     for (struct queue *queue = next_queue(NULL); queue != NULL; queue = next_queue(queue)) {
-        check_queue(queue);
+        check_bounds(queue);
+        if (!stopping) {
+            check_waiters(queue);
+        }
     }
-    oracle_turn_ended();
 }

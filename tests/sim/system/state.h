@@ -20,5 +20,6 @@ uint64_t state_epoch(void);
 uint64_t state_session_no(const void *session_id); // 0: none
 bool state_session_lives(uint64_t session_no);
 
-// No waiter waits for what is there, and no queue holds more than it may.
-void state_check_turn(void);
+// No queue holds more than it may, and no waiter waits for what is there, unless the broker is stopping: what connections do not take of its
+// last answers goes back then, and is for those who come to the next one.
+void state_check_turn(bool stopping);
