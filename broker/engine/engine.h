@@ -39,10 +39,11 @@ struct engine_config {
     uint64_t queues_max, sessions_max, streams_max, delayed_max, leases_per_session_max;
 };
 
-// How the engine learns the size of an item that is no longer in memory. False: the item is missing or damaged.
+// How the engine learns the size of an item that is no longer in memory. EMPTY: the item is missing or damaged, and is set aside.
+// NO_MEMORY: it cannot be read now, whatever the reason; the engine has failed then.
 struct engine_source {
     void *context;
-    bool (*item)(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);
+    enum engine_status (*item)(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);
 };
 
 // NULL: out of memory. `epoch` must be higher than at any start before on the same store.

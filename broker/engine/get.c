@@ -26,8 +26,13 @@ static void pass_damaged(struct engine *self, struct queue *queue)
 bool cursor_item(struct engine *self, struct queue *queue, uint32_t *bytes, uint64_t *put_bytes)
 {
     for (pass_delayed(queue); queue->record.cursor < queue->record.next_seq; pass_delayed(queue)) {
-        if (item_size(self, queue, queue->record.cursor, bytes, put_bytes)) {
+        enum engine_status status = item_size(self, queue, queue->record.cursor, bytes, put_bytes);
+        if (status == ENGINE_OK) {
             return true;
+        }
+        if (status != ENGINE_EMPTY) { // it is there, for all we know
+            engine_no_memory(self);
+            return false;
         }
         pass_damaged(self, queue);
     }
@@ -100,7 +105,7 @@ static bool lease_items(struct engine *self, struct queue *queue, struct run *ru
         uint32_t bytes = 0;
         uint64_t put_bytes = 0;
         if (!next_ready(self, queue, &item, &bytes, &put_bytes) || (grant->count > 0 && total + bytes > max_bytes)) {
-            return true;
+            return !self->out_of_memory;
         }
         item = item != NULL ? take_returned(self, item) : take_fresh(self, queue, run, bytes, put_bytes);
         if (item == NULL) {

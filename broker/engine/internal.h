@@ -97,7 +97,7 @@ bool recent_add(struct queue *queue, const struct recent_put *put);
 const struct recent_put *recent_find(const struct queue *queue, uint64_t seq);
 void recent_drop_durable(struct queue *queue);
 // Size of a fresh item, and the cumulative counter just before it. False: missing or damaged.
-bool item_size(struct engine *self, const struct queue *queue, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);
+enum engine_status item_size(struct engine *self, const struct queue *queue, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);
 
 // gone.c
 enum gone_kind { GONE_PURGED, GONE_EXPIRED, GONE_DROPPED };

@@ -78,7 +78,7 @@ bool engine_recent_item(const struct queue *queue, uint64_t seq, struct engine_b
     return true;
 }
 
-bool item_size(struct engine *self, const struct queue *queue, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
+enum engine_status item_size(struct engine *self, const struct queue *queue, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
 {
     const struct recent_put *put = recent_find(queue, seq);
     if (put == NULL) {
@@ -87,5 +87,5 @@ bool item_size(struct engine *self, const struct queue *queue, uint64_t seq, uin
     // Within one run the counter before this item is known exactly when it follows the cursor, as it does in a get.
     *bytes = recent_bytes(put, (size_t)(seq - put->first_seq));
     *put_bytes = seq == put->first_seq ? put->put_bytes : queue->record.cursor_put_bytes;
-    return true;
+    return ENGINE_OK;
 }

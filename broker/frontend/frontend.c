@@ -293,7 +293,7 @@ static void send_answers_of_now(struct frontend *self)
 {
     do {
         send_answers(self, &self->service.groups.now);
-    } while (serve_again(self));
+    } while (serve_again(self) && !service_failed(&self->service));
 }
 
 // -------------------------------------------------------------------------------------------------------------------- commits
@@ -374,6 +374,8 @@ static void gather_more(struct frontend *self)
     if (any) {
         dispatch_run(self->dispatch, self->now_ms);
         service_take_answers(&self->service, self->now_ms);
+    }
+    if (any && !service_failed(&self->service)) {
         send_answers_of_now(self);
     }
 }
@@ -527,6 +529,7 @@ static void drain(struct frontend *self)
     }
     if (self->ended == NQ_OK) { // else nothing may be said any more
         send_answers(self, &self->service.groups.now);
+        check_failures(self);
     }
     reader_end(&self->reader);
 }

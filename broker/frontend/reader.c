@@ -64,18 +64,21 @@ enum nq_status reader_item(struct reader *self, const struct queue *queue, uint6
     return status;
 }
 
-bool reader_item_size(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
+enum engine_status reader_item_size(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
 {
     struct store_item item;
     struct reader *self = context;
     enum nq_status status = reader_stored(self, queue_id, seq, &item);
-    if (status != NQ_OK) {
-        if (self->on_lost != NULL && (status == NQ_DAMAGED || status == NQ_EMPTY)) {
+    if (status == NQ_DAMAGED || status == NQ_EMPTY) {
+        if (self->on_lost != NULL) {
             self->on_lost(self->context, queue_id, seq, status);
         }
-        return false;
+        return ENGINE_EMPTY;
+    }
+    if (status != NQ_OK) {
+        return ENGINE_NO_MEMORY;
     }
     *bytes = (uint32_t)(item.body.len + item.headers.len);
     *put_bytes = item.put_bytes;
-    return true;
+    return ENGINE_OK;
 }

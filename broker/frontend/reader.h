@@ -26,4 +26,4 @@ enum nq_status reader_stored(struct reader *self, uint64_t queue_id, uint64_t se
 enum nq_status reader_next(struct reader *self, uint64_t queue_id, uint64_t seq, uint64_t below_seq, struct store_item *item);
 
 // For engine_source.item; the context is the reader.
-bool reader_item_size(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);
+enum engine_status reader_item_size(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);

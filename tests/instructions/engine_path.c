@@ -38,13 +38,13 @@ static void require(bool ok, const char *what)
 }
 
 // All items are alike, so that where one begins follows from its seq.
-static bool item_of_store(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
+static enum engine_status item_of_store(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
 {
     (void)context;
     (void)queue_id;
     *bytes = BODY_BYTES;
     *put_bytes = (seq - 1) * BODY_BYTES;
-    return true;
+    return ENGINE_OK;
 }
 
 static struct engine_bytes name_of(const struct path *path, size_t queue)

@@ -18,10 +18,13 @@ static void require(bool ok, const char *what)
 
 // ---------------------------------------------------------------------------------------------------------------- life, groups
 
-static bool size_of_stored(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
+static enum engine_status size_of_stored(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
 {
     struct rig *self = context;
     struct store_item item;
+    if (self->is_unreadable) {
+        return ENGINE_NO_MEMORY;
+    }
     require(store_read_begin(self->store, NULL) == NQ_OK, "read_begin");
     bool found = store_read(self->store, queue_id, seq, &item) == NQ_OK;
     if (found) {
@@ -29,7 +32,7 @@ static bool size_of_stored(void *context, uint64_t queue_id, uint64_t seq, uint3
         *put_bytes = item.put_bytes;
     }
     store_read_end(self->store);
-    return found;
+    return found ? ENGINE_OK : ENGINE_EMPTY;
 }
 
 void rig_init(struct rig *self)

@@ -22,6 +22,7 @@ struct rig {
     struct rig_group groups[2];
     struct rig_group *open, *flying; // flying: sealed, not durable yet
     uint64_t now_ms, epoch;
+    bool is_unreadable; // the store, for the engine
 };
 
 void rig_init(struct rig *self); // defaults; change config and limits, then rig_start

@@ -265,6 +265,24 @@ Test(failures, a_damaged_item_is_set_aside)
     cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)1);
 }
 
+// The store fails, or there is no memory to begin a read: all items are there when the broker is started again.
+Test(failures, an_item_that_cannot_be_read_now_is_not_taken_for_damaged)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 3);
+    rig_settle(&rig);
+    rig.is_unreadable = true;
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, 1, 2, &grant), ENGINE_NO_MEMORY);
+    cr_assert(engine_failed(rig.engine), "nothing may be stored from here on");
+    cr_assert_eq(queue->record.quarantined, 0u);
+    cr_assert_eq(queue->record.cursor, 1u);
+    for (size_t i = 0; i < changes_count(rig.open->changes); i++) {
+        cr_assert_neq(changes_at(rig.open->changes, i)->kind, CHANGE_QUARANTINE);
+    }
+}
+
 // Its lease had ended, and a purge has gone over it, before the answer that it could not be read for had left.
 Test(failures, a_damaged_item_that_was_purged_meanwhile_is_left_to_be_reclaimed)
 {

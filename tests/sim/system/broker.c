@@ -61,14 +61,15 @@ static void serve(void)
     if (status == NQ_OK) {
         status = frontend_run(frontend, &error);
     }
-    if (status == NQ_OK && !host_has_crashed() && !host_disk_has_failed()) {
+    bool disk_failed = host_disk_has_failed() || host_read_has_failed();
+    if (status == NQ_OK && !host_has_crashed() && !disk_failed) {
         state_check_stopped();
     }
     frontend_close(&frontend);
-    if (host_disk_has_failed() && status != NQ_STORAGE_FAILED && !host_has_crashed()) {
+    if (disk_failed && status != NQ_STORAGE_FAILED && !host_has_crashed()) {
         world_fail("the disk has failed, and the broker ends with %s", nq_status_name(status));
     }
-    if (status != NQ_OK && !host_has_crashed() && !host_disk_has_failed()) {
+    if (status != NQ_OK && !host_has_crashed() && !disk_failed) {
         world_fail("the broker ends: %s", error.text);
     }
     world_trace("the broker is gone");

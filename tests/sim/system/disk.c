@@ -247,6 +247,15 @@ static enum nq_status commit(struct store *store, const struct changes *changes,
     return status;
 }
 
+static enum nq_status read_begin(struct store *store, struct store_error *error)
+{
+    if (host_read_fails()) {
+        *error = (struct store_error){.status = NQ_STORAGE_FAILED, .text = "the disk fails"};
+        return NQ_STORAGE_FAILED;
+    }
+    return disk.memory.read_begin(store, error);
+}
+
 static enum nq_status space(struct store *store, struct store_space *out)
 {
     enum nq_status status = disk.memory.space(store, out);
@@ -264,6 +273,7 @@ struct store *disk_begin(void)
     disk.ops = *store->ops;
     disk.ops.commit = commit;
     disk.ops.commit_blocks = true;
+    disk.ops.read_begin = read_begin;
     disk.ops.space = space;
     store->ops = &disk.ops;
     return store;

@@ -34,7 +34,7 @@ static struct {
     uint64_t steps_left;
     bool crashed, terminating, terminated, off;
     uint64_t born_ms, born_at_ms; // the broker's time when it started, and the world's
-    bool disk_fails, disk_failed;
+    bool disk_fails, disk_failed, read_failed;
     uint64_t full_from_us, full_until_us;
     int64_t wall_step_ms;
 } host;
@@ -51,7 +51,7 @@ void host_process_started(uint64_t steps_to_crash)
 {
     host.steps_left = steps_to_crash;
     host.crashed = host.terminating = host.terminated = false;
-    host.disk_fails = host.disk_failed = host.off = false;
+    host.disk_fails = host.disk_failed = host.read_failed = host.off = false;
 }
 
 static void wake_broker(void)
@@ -109,6 +109,20 @@ void host_fail_disk(void)
 bool host_disk_has_failed(void)
 {
     return host.disk_failed;
+}
+
+bool host_read_fails(void)
+{
+    if (host.disk_fails && !host.crashed && !host.read_failed) {
+        world_trace("the disk cannot be read");
+        host.read_failed = true;
+    }
+    return host.disk_fails;
+}
+
+bool host_read_has_failed(void)
+{
+    return host.read_failed;
 }
 
 void host_fill_disk(uint64_t us)

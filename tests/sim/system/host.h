@@ -20,9 +20,12 @@ bool host_has_crashed(void);
 bool host_is_on(void);              // false: its power goes just now, or is gone
 uint64_t host_broker_ms(void);      // the broker's time
 uint64_t host_broker_born_ms(void); // and when it was started
-// The next flush fails, what it should have made durable being there or not. The process must end, and say nothing from then on.
+// The next flush fails, what it should have made durable being there or not. The process must end, and say nothing from then on. If
+// it reads first, that fails, too; it must end, and nothing that came of it may be stored.
 void host_fail_disk(void);
-bool host_disk_has_failed(void);           // and the process has been told
+bool host_disk_has_failed(void); // and the process has been told
+bool host_read_fails(void);      // asked where it reads
+bool host_read_has_failed(void);
 void host_fill_disk(uint64_t us);          // nothing but the reserve is left, for so long
 bool host_disk_is_full(uint64_t since_us); // and has been since
 bool host_disk_was_full(void);             // at any time
