@@ -28,9 +28,12 @@ void check_journal(struct checking *checking, const char *dir)
 {
     struct store_error error = {0};
     uint64_t salt;
+    bool own;
     int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    (void)lmdb_salt(checking->env, checking->db[DB_META], checking->id, &salt);
-    enum nq_status status = journal_inspect(dir_fd, salt, checking->journaled, check_group, checking, &error);
+    enum nq_status status = lmdb_salt(checking->env, checking->db[DB_META], checking->id, &salt, &own, &error);
+    if (status == NQ_OK) {
+        status = journal_inspect(dir_fd, salt, checking->journaled, check_group, checking, &error);
+    }
     if (status != NQ_OK) {
         checking->report->damaged++;
         fprintf(checking->findings, "%s\n", error.text);

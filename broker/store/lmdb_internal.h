@@ -58,8 +58,9 @@ enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env
 int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
 enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error);
 enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
-// What marks the groups of this store's journal. False: it has none of its own, and its id stands for it.
-bool lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16], uint64_t *salt);
+// What marks the groups of this store's journal. Not `own`: it has none of its own, and its id stands for it. Errors: STORAGE_FAILED,
+// NO_MEMORY; with another salt than its own a journal would look as if it held nothing.
+enum nq_status lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16], uint64_t *salt, bool *own, struct store_error *error);
 extern const char *const lmdb_names[DB_COUNT];
 
 // lmdb_create.c: a data.mdb appears whole or not at all

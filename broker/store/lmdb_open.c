@@ -249,23 +249,26 @@ static enum nq_status check_format(MDB_txn *txn, MDB_dbi meta, uint8_t id[16], s
     return NQ_OK;
 }
 
-bool lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16], uint64_t *salt)
+enum nq_status lmdb_salt(MDB_env *env, MDB_dbi meta, const uint8_t id[16], uint64_t *salt, bool *own, struct store_error *error)
 {
     MDB_val key = text_key("salt");
     MDB_val value;
     MDB_txn *txn;
-    bool own = false;
     memcpy(salt, id, sizeof(*salt)); // a store of before there was one
+    *own = false;
     lmdb_enter();
-    if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
-        if (mdb_get(txn, meta, &key, &value) == 0 && value.mv_size == sizeof(*salt)) {
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        rc = mdb_get(txn, meta, &key, &value);
+        rc = rc == 0 && value.mv_size != sizeof(*salt) ? MDB_CORRUPTED : rc;
+        *own = rc == 0;
+        if (*own) {
             memcpy(salt, value.mv_data, sizeof(*salt));
-            own = true;
         }
         mdb_txn_abort(txn);
     }
     lmdb_leave();
-    return own;
+    return rc == 0 || rc == MDB_NOTFOUND ? NQ_OK : lmdb_fail(error, lmdb_status(rc), "cannot read the store", rc);
 }
 
 static enum nq_status open_table(MDB_txn *txn, enum lmdb_database db, MDB_dbi *out, struct store_error *error)

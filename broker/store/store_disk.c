@@ -135,12 +135,14 @@ static uint64_t journal_file_bytes(struct disk_store *self)
 static enum nq_status open_journal(struct disk_store *self, bool sync, bool *own_salt, struct store_error *error)
 {
     uint8_t id[16];
-    uint64_t applied;
-    uint64_t salt;
+    uint64_t applied = 0;
+    uint64_t salt = 0;
     struct lmdb_store *lmdb = lmdb_of(self->lmdb);
     store_id(self->lmdb, id);
-    *own_salt = lmdb_salt(lmdb->env, lmdb->db[DB_META], id, &salt);
-    enum nq_status status = lmdb_journaled(self->lmdb, &applied, error);
+    enum nq_status status = lmdb_salt(lmdb->env, lmdb->db[DB_META], id, &salt, own_salt, error);
+    if (status == NQ_OK) {
+        status = lmdb_journaled(self->lmdb, &applied, error);
+    }
     if (status == NQ_OK) {
         status = journal_open(lmdb->dir_fd, journal_file_bytes(self), sync, salt, applied, replay, self, &self->journal, error);
     }

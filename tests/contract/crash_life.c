@@ -51,16 +51,9 @@ static void replay(struct life *self, size_t commits)
 // some commits are too large for them.
 static void make_small_journals(const struct life *self)
 {
-    enum { JOURNAL_BYTES = 128 * 1024 };
-    char path[192];
-    snprintf(path, sizeof(path), "%s/store", self->parent);
-    rig_make_folder(path);
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof(path), "%s/store/journal-%d", self->parent, i);
-        FILE *file = fopen(path, "we");
-        cr_assert(file != NULL && ftruncate(fileno(file), JOURNAL_BYTES) == 0);
-        fclose(file);
-    }
+    char dir[192];
+    snprintf(dir, sizeof(dir), "%s/store", self->parent);
+    rig_make_journals(dir, 128 * 1024);
 }
 
 void life_start(struct life *self, uint64_t seed)

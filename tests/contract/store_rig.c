@@ -1,17 +1,18 @@
 #include "store_rig.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "crc32c.h"
 #include "store_disk.h"
-#include "store_lmdb.h"
 #include "store_memory.h"
 
 struct rig_block {
@@ -109,6 +110,38 @@ void rig_end(struct store_rig *self)
     if (self->kind != STORE_MEMORY) {
         rig_remove_tree(self->parent);
     }
+}
+
+void rig_make_journals(const char *dir, size_t bytes)
+{
+    rig_make_folder(dir);
+    for (int i = 0; i < 2; i++) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/journal-%d", dir, i);
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        must(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0, path);
+        close(fd);
+    }
+}
+
+void rig_commits_and_die(const struct store_lmdb_options *options, uint64_t first, uint64_t last)
+{
+    int status;
+    pid_t child = fork();
+    must(child >= 0, "fork");
+    if (child == 0) {
+        struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
+        if (store_disk_open(options, &rig.store, NULL) != NQ_OK) {
+            _exit(1);
+        }
+        for (uint64_t seq = first; seq <= last; seq++) {
+            rig_queue(&rig, 1, seq + 1, 1, seq);
+            rig_put(&rig, (struct rig_put){1, seq, .count = 1, .body_len = 300});
+            rig_commit(&rig);
+        }
+        _exit(0);
+    }
+    must(waitpid(child, &status, 0) == child && status == 0, "a process that commits");
 }
 
 // --------------------------------------------------------------------------------------------------------------------- changes

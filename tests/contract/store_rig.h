@@ -2,7 +2,7 @@
 // whole state of a store as text, so that two states can be compared and a difference can be read.
 #pragma once
 #include "changes.h"
-#include "store.h"
+#include "store_lmdb.h"
 
 enum store_kind { STORE_MEMORY, STORE_LMDB, STORE_DISK, STORE_KINDS };
 
@@ -30,6 +30,10 @@ void rig_remove_tree(const char *path);
 // Open the store in `dir` as it is, without syncs.
 enum nq_status rig_open_dir(enum store_kind kind, const char *dir, uint64_t reserve_bytes, struct store **out,
                             struct store_error *error);
+// Make the folder of a store of the kind DISK, with journals of this size: they are used as they are.
+void rig_make_journals(const char *dir, size_t bytes);
+// Commits by a process that ends without closing the store of the kind DISK: of one item of queue 1 each, seq `first` to `last`.
+void rig_commits_and_die(const struct store_lmdb_options *options, uint64_t first, uint64_t last);
 
 // Bytes that tell whose they are. `bytes` is filled.
 void rig_fill(uint8_t *bytes, size_t len, uint64_t queue_id, uint64_t seq, char part);

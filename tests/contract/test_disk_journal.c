@@ -2,12 +2,10 @@
 // takes. The checkpoint is held at its first write, until a commit waits for it; a commit that does not wait is seen.
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io_hooks.h"
 #include "store_disk.h"
@@ -168,18 +166,6 @@ static void note(void *context, const struct io_call *call)
     }
 }
 
-static void make_small_journals(const char *dir)
-{
-    rig_make_folder(dir);
-    for (int i = 0; i < 2; i++) {
-        char path[256];
-        snprintf(path, sizeof(path), "%s/journal-%d", dir, i);
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        cr_assert(fd >= 0 && ftruncate(fd, JOURNAL_BYTES) == 0);
-        close(fd);
-    }
-}
-
 static void open_store(struct store_rig *rig)
 {
     struct store_error error = {0};
@@ -191,7 +177,7 @@ static void start(struct store_rig *rig)
     *rig = (struct store_rig){.kind = STORE_DISK, .changes = changes_create()};
     rig_make_parent(rig->parent, sizeof(rig->parent));
     snprintf(rig->dir, sizeof(rig->dir), "%s/store", rig->parent);
-    make_small_journals(rig->dir);
+    rig_make_journals(rig->dir, JOURNAL_BYTES);
     seen.committer = pthread_self();
     open_store(rig);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "changes_codec.h"
@@ -436,31 +435,9 @@ Test(disk_files, no_body_is_taken_for_a_group_of_the_journal)
     cr_assert_eq(start_after_forgery(NULL, secret, of_the_id), NQ_OK, "it gets one");
 }
 
-// Commits in a process that ends without closing the store: they are in the journal only.
-static void commits_and_die(const struct store_lmdb_options *options, uint64_t first, uint64_t last)
-{
-    int status;
-    pid_t child = fork();
-    cr_assert_geq(child, 0);
-    if (child == 0) {
-        struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
-        if (store_disk_open(options, &rig.store, NULL) != NQ_OK) {
-            _exit(1);
-        }
-        for (uint64_t seq = first; seq <= last; seq++) {
-            rig_queue(&rig, 1, seq + 1, 1, seq);
-            rig_put(&rig, (struct rig_put){1, seq, .count = 1, .body_len = 300});
-            rig_commit(&rig);
-        }
-        _exit(0);
-    }
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert_eq(status, 0);
-}
-
 static void commit_and_die(const struct store_lmdb_options *options, uint64_t seq)
 {
-    commits_and_die(options, seq, seq);
+    rig_commits_and_die(options, seq, seq);
 }
 
 // Without sync the disk writes in any order: a power cut takes the first of three groups.
@@ -477,7 +454,7 @@ Test(disk_files, groups_whose_predecessor_a_power_cut_took_never_come_back)
     snprintf(path, sizeof(path), "%s/journal-0", dir);
     struct store_lmdb_options options = {
         .dir = dir, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = (const uint8_t *)"salt-one"};
-    commits_and_die(&options, 1, 3);
+    rig_commits_and_die(&options, 1, 3);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     cr_assert_eq(pwrite(fd, zeros, sizeof(zeros), 0), (ssize_t)sizeof(zeros));
     close(fd);

@@ -1,0 +1,111 @@
+// What a start makes of a store whose last process did not close it. A call of LMDB that fails at a start ends it, or makes no
+// difference: what is in the journal is there at the next one.
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_disk.h"
+#include "store_rig.h"
+
+enum { ITEMS = 3, CALLS_MAX = 100 };
+
+static struct {
+    bool armed;
+    size_t at, calls;
+    int error;
+} fault;
+
+// The linker's names, as in tests/support/failing_alloc.c.
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
+int __real_mdb_get(MDB_txn *txn, MDB_dbi db, MDB_val *key, MDB_val *value);
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi db, MDB_val *key, MDB_val *value);
+
+static bool fails(void)
+{
+    return fault.armed && ++fault.calls == fault.at;
+}
+
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn)
+{
+    return fails() ? fault.error : __real_mdb_txn_begin(env, parent, flags, txn);
+}
+
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi db, MDB_val *key, MDB_val *value)
+{
+    return fails() ? fault.error : __real_mdb_get(txn, db, key, value);
+}
+
+struct place {
+    char parent[128], dir[160];
+    struct store_lmdb_options options;
+};
+
+static void make_place(struct place *self)
+{
+    rig_make_parent(self->parent, sizeof(self->parent));
+    snprintf(self->dir, sizeof(self->dir), "%s/store", self->parent);
+    self->options = (struct store_lmdb_options){
+        .dir = self->dir, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = (const uint8_t *)"salt-one"};
+}
+
+static enum nq_status open_with(const struct place *place, size_t at, int code, struct store **out, struct store_error *error)
+{
+    fault.at = at;
+    fault.error = code;
+    fault.calls = 0;
+    fault.armed = true;
+    enum nq_status status = store_disk_open(&place->options, out, error);
+    fault.armed = false;
+    return status;
+}
+
+static void assert_items(const struct place *place, uint64_t first, uint64_t last, const char *where)
+{
+    struct store *store;
+    struct store_error error = {0};
+    cr_assert_eq(store_disk_open(&place->options, &store, &error), NQ_OK, "%s: %s", where, error.text);
+    cr_assert_eq(store_read_begin(store, &error), NQ_OK);
+    for (uint64_t seq = 1; seq <= last + 20; seq++) {
+        struct store_item item;
+        enum nq_status expected = seq >= first && seq <= last ? NQ_OK : NQ_EMPTY;
+        cr_assert_eq(store_read(store, 1, seq, &item), expected, "%s: item %lu", where, (unsigned long)seq);
+    }
+    store_read_end(store);
+    store_close(&store);
+}
+
+// True: there was such a call.
+static bool start_with_a_fault(size_t at, int code)
+{
+    char where[80];
+    struct place place;
+    struct store *store;
+    struct store_error error = {0};
+    make_place(&place);
+    rig_commits_and_die(&place.options, 1, ITEMS);
+    place.options.new_salt = (const uint8_t *)"salt-two";
+    enum nq_status status = open_with(&place, at, code, &store, &error);
+    cr_assert_eq(status == NQ_OK, store != NULL);
+    cr_assert(status == NQ_OK || error.text[0] != '\0', "call %zu", at);
+    store_close(&store);
+    snprintf(where, sizeof(where), "call %zu of the start before failed with %d", at, code);
+    assert_items(&place, 1, ITEMS, where);
+    rig_remove_tree(place.parent);
+    return fault.calls >= at;
+}
+
+Test(disk_start, a_call_of_lmdb_that_fails_hides_no_group_of_the_journal)
+{
+    static const int codes[] = {ENOMEM, MDB_READERS_FULL, MDB_CORRUPTED};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        size_t at = 1;
+        while (start_with_a_fault(at, codes[i])) {
+            cr_assert_lt(++at, (size_t)CALLS_MAX);
+        }
+        cr_assert_gt(at, (size_t)6, "only %zu calls could fail", at);
+    }
+}
