@@ -404,7 +404,8 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
     }
     snprintf(path, sizeof(path), "%s/data.mdb", options->dir);
     self->data_fd = open(path, O_RDWR | O_CLOEXEC);
-    if (self->data_fd < 0) {
+    // What ran without syncs before may have left all of it to the kernel, and the journal of that is about to be written over.
+    if (self->data_fd < 0 || (options->sync && fdatasync(self->data_fd) != 0)) {
         return lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
     }
     lmdb_space_start(self);

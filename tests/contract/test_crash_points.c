@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "crash_life.h"
+#include "store_disk.h"
 
 enum { GENERATIONS = 2, COMMITS_EACH = 25, SEEDS = 2, SOME_EACH = 1 };
 
@@ -63,4 +64,63 @@ Test(crash_points, whatever_was_answered_is_there_after_a_power_cut_at_any_momen
         life_end(&life);
     }
     fprintf(stderr, "%lu power cuts from seed %lu on, %lu seeds\n", images, from, count);
+}
+
+// One start of a store: it commits some items, and is closed. The calls recorded when the last one was answered.
+static size_t run_once(const struct crash_disk *disk, const char *dir, bool sync, uint64_t first, uint64_t last)
+{
+    const struct store_lmdb_options options = {.dir = dir, .sync = sync, .new_store_id = (const uint8_t *)"0123456789abcdef"};
+    struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
+    struct store_error error = {0};
+    cr_assert_eq(store_disk_open(&options, &rig.store, &error), NQ_OK, "%s", error.text);
+    for (uint64_t seq = first; seq <= last; seq++) {
+        rig_put(&rig, (struct rig_put){1, seq, .count = 1, .body_len = 300});
+        rig_commit(&rig);
+    }
+    size_t calls = crash_disk_calls(disk);
+    store_close(&rig.store);
+    changes_destroy(&rig.changes);
+    return calls;
+}
+
+static void assert_all_there(const char *dir, uint64_t last, enum crash_choice choice)
+{
+    struct store *store;
+    struct store_error error = {0};
+    struct store_item item;
+    cr_assert_eq(rig_open_dir(STORE_DISK, dir, 0, &store, &error), NQ_OK, "choice %d: %s", (int)choice, error.text);
+    cr_assert_eq(store_read_begin(store, &error), NQ_OK);
+    for (uint64_t seq = 1; seq <= last; seq++) {
+        cr_assert_eq(store_read(store, 1, seq, &item), NQ_OK, "choice %d: item %lu", (int)choice, (unsigned long)seq);
+    }
+    store_read_end(store);
+    store_close(&store);
+}
+
+// With syncs the store says that what it answers is durable. That must not stand on what a run without syncs has left.
+Test(crash_points, a_store_that_ran_without_syncs_is_durable_once_it_answers_with_them)
+{
+    enum { WITHOUT = 10, ALL = 12 };
+    char base[128];
+    char parent[160];
+    char image[160];
+    char dir[200];
+    rig_make_parent(base, sizeof(base));
+    snprintf(parent, sizeof(parent), "%s/now", base);
+    snprintf(image, sizeof(image), "%s/image", base);
+    rig_make_folder(parent);
+    struct crash_disk *disk = crash_disk_start(parent);
+    snprintf(dir, sizeof(dir), "%s/store", parent);
+    run_once(disk, dir, false, 1, WITHOUT);
+    size_t answered = run_once(disk, dir, true, WITHOUT + 1, ALL);
+    crash_disk_stop(disk);
+    crash_disk_cut(disk, answered);
+    snprintf(dir, sizeof(dir), "%s/store", image);
+    for (enum crash_choice choice = CRASH_DROP; choice < CRASH_CHOICES; choice++) {
+        crash_disk_leave(disk, choice, 1, image);
+        assert_all_there(dir, ALL, choice);
+        rig_remove_tree(image);
+    }
+    crash_disk_destroy(&disk);
+    rig_remove_tree(base);
 }
