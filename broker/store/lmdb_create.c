@@ -121,6 +121,13 @@ enum nq_status lmdb_create(const char *dir, const uint8_t id[16], const uint8_t 
     return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc);
 }
 
+void lmdb_forget_copy(const char *dir)
+{
+    char path[PATH_BYTES];
+    path_of(path, dir, "data.mdb.new");
+    unlink(path); // mostly there is none
+}
+
 enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *error)
 {
     char path[PATH_BYTES];

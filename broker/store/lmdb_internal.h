@@ -69,6 +69,7 @@ enum nq_status lmdb_create(const char *dir, const uint8_t id[16], const uint8_t 
 enum nq_status lmdb_set_salt(struct store *store, const uint8_t salt[8], struct store_error *error);
 enum nq_status lmdb_copy(MDB_env *env, const char *dir,
                          struct store_error *error); // without free pages; replaces one that is there
+void lmdb_forget_copy(const char *dir); // one that was cut off has left: whoever has the directory's lock knows that none is made
 
 // lmdb_space.c
 void lmdb_space_start(struct lmdb_store *self);

@@ -388,6 +388,8 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
     }
     if (status == NQ_OK && !exists) {
         status = create_in(options, error);
+    } else if (status == NQ_OK) {
+        lmdb_forget_copy(options->dir);
     }
     if (status == NQ_OK) {
         status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);

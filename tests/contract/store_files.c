@@ -154,6 +154,24 @@ void file_rename(const char *dir, const char *from, const char *to)
     cr_assert_eq(rename(old_path, new_path), 0);
 }
 
+void file_copy(const char *dir, const char *from, const char *to)
+{
+    struct whole file = read_whole_of(dir, from);
+    path_of(file.path, dir, to);
+    int fd = open(file.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert(fd >= 0);
+    close(fd);
+    write_whole(&file);
+}
+
+bool file_exists(const char *dir, const char *file)
+{
+    char path[256];
+    struct stat status;
+    path_of(path, dir, file);
+    return lstat(path, &status) == 0;
+}
+
 uint64_t file_bytes(const char *dir)
 {
     char path[256];

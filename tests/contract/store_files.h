@@ -1,5 +1,6 @@
 // Doing things to the file of a closed LMDB store: damage, other versions, looks behind its interface. Failing is a failed test.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,6 +14,8 @@ size_t file_change_branches(const char *dir);
 void file_truncate(const char *dir, off_t length);
 void file_overwrite(const char *dir, const char *text, size_t length); // the text again and again
 void file_rename(const char *dir, const char *from, const char *to);
+void file_copy(const char *dir, const char *from, const char *to);
+bool file_exists(const char *dir, const char *file);
 uint64_t file_bytes(const char *dir);
 
 void file_make_foreign_lmdb(const char *dir); // somebody else's database in its place

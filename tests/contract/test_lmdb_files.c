@@ -122,6 +122,28 @@ Test(lmdb_files, creation_that_was_cut_off_is_begun_again)
     rig_end(&rig);
 }
 
+// `compact` that was ended halfway leaves a file as long as the store; nobody else's must be taken for one.
+Test(lmdb_files, the_copy_of_a_compact_that_was_cut_off_goes_at_the_next_start)
+{
+    struct store_rig rig;
+    struct store *second = NULL;
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    char *before = rig_state(rig.store);
+    store_close(&rig.store);
+    file_copy(rig.dir, "data.mdb", "data.mdb.new");
+    rig_reopen(&rig);
+    cr_assert_not(file_exists(rig.dir, "data.mdb.new"));
+    char *after = rig_state(rig.store);
+    cr_assert_str_eq(before, after);
+    file_copy(rig.dir, "data.mdb", "data.mdb.new");
+    cr_assert_eq(rig_open_dir(STORE_LMDB, rig.dir, 0, &second, NULL), NQ_STORAGE_FAILED);
+    cr_assert(file_exists(rig.dir, "data.mdb.new"), "the store is another's, which may be making it");
+    free(before);
+    free(after);
+    rig_end(&rig);
+}
+
 // Whoever has lost it, or has not copied it, must not be given an empty store in its place.
 Test(lmdb_files, a_journal_without_its_data_file_is_refused_and_left_alone)
 {
