@@ -40,15 +40,33 @@ static void remove_remains(const char *dir)
     rmdir(dir);
 }
 
-// It takes its name, durably.
+static enum nq_status is_there(struct store_error *error, const char *path)
+{
+    return fail(error, NQ_BAD_NAME, "there already is", path, 0);
+}
+
+// It takes its name, durably. Another broker may have given that to a backup of its own meanwhile.
 static enum nq_status install(const char *parent, const char *from, const char *to, struct store_error *error)
 {
-    int rc = rename(from, to) != 0 ? errno : lmdb_sync_dir(parent);
+    if (rename(from, to) != 0) {
+        bool taken = errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR;
+        return taken ? is_there(error, to) : fail(error, lmdb_status(errno), "cannot write", to, errno);
+    }
+    int rc = lmdb_sync_dir(parent);
     if (rc == 0) {
         return NQ_OK;
     }
     remove_remains(to);
     return fail(error, lmdb_status(rc), "cannot write", to, rc);
+}
+
+// Where it is written: a folder that no other store's backups in the same place are written to, and whatever their names this one's
+// are, one after the other, so that what one leaves that is cut off is cleared by the next.
+static void path_aside(char path[PATH_BYTES], const struct disk_store *self, const char *parent)
+{
+    uint8_t id[16];
+    store_id(self->lmdb, id);
+    snprintf(path, PATH_BYTES, "%s/.%02x%02x%02x%02x.unfinished", parent, id[0], id[1], id[2], id[3]);
 }
 
 static uint64_t size_of(const char *dir)
@@ -66,9 +84,9 @@ enum nq_status store_disk_backup(struct store *store, const struct store_backup 
     char aside[PATH_BYTES];
     struct stat found;
     snprintf(path, sizeof(path), "%s/%s", order->parent, order->name);
-    snprintf(aside, sizeof(aside), "%s/.%s.unfinished", order->parent, order->name);
+    path_aside(aside, self, order->parent);
     if (lstat(path, &found) == 0) {
-        return fail(error, NQ_BAD_NAME, "there already is", path, 0);
+        return is_there(error, path);
     }
     remove_remains(aside);
     enum nq_status status = bring_up_to_date(self, error);

@@ -13,6 +13,8 @@
 
 enum { CALLS_MAX = 1000, FILES = 3 };
 
+static const char aside[] = ".61207374.unfinished"; // by the id of the rig's store
+
 struct backups {
     struct store_rig rig;
     char parent[160];
@@ -99,7 +101,7 @@ Test(disk_backup, holds_all_that_was_answered_and_nothing_later)
     put(&backups);
     char *copy = state_of_copy(&backups);
     cr_assert_str_eq(copy, then);
-    cr_assert_not(exists(&backups, ".monday.unfinished"));
+    cr_assert_not(exists(&backups, aside));
     free(copy);
     free(then);
     rig_end(&backups.rig);
@@ -154,7 +156,7 @@ Test(disk_backup, what_is_there_already_is_not_touched)
     rig_end(&backups.rig);
 }
 
-// A broker that was killed while it wrote a backup leaves its beginning; the next one of that name is not hindered by it.
+// A broker that was killed while it wrote a backup leaves its beginning; the next one, whatever its name, is not hindered by it.
 Test(disk_backup, the_remains_of_one_that_was_cut_off_are_cleared)
 {
     static const char *const left[FILES] = {"data.mdb.new", "data.mdb", "lock.mdb"};
@@ -163,7 +165,7 @@ Test(disk_backup, the_remains_of_one_that_was_cut_off_are_cleared)
     char path[256];
     start(&backups);
     put(&backups);
-    path_in(&backups, ".monday.unfinished", path);
+    path_in(&backups, aside, path);
     rig_make_folder(path);
     for (int i = 0; i < FILES; i++) {
         char file[300];
@@ -174,6 +176,70 @@ Test(disk_backup, the_remains_of_one_that_was_cut_off_are_cleared)
     cr_assert_eq(backup(&backups, &error), NQ_OK, "%s", error.text);
     check_copy(&backups);
     rig_end(&backups.rig);
+}
+
+// Another broker that writes its backups to the same folder, while ours is at its first sync, or about to take its name.
+struct other {
+    struct store *store;
+    struct store_backup order;
+    enum io_kind at;
+    bool done;
+    enum nq_status status;
+    bool left_alone; // what ours had written by then
+};
+
+static void let_other_make_one(void *context, const struct io_call *call)
+{
+    struct other *other = context;
+    uint64_t bytes;
+    if (other->done || call->kind != other->at || call->path == NULL || strstr(call->path, aside) == NULL) {
+        return;
+    }
+    other->done = true;
+    other->status = store_disk_backup(other->store, &other->order, &bytes, NULL);
+    other->left_alone = access(call->path, F_OK) == 0;
+}
+
+static int let_happen(void *context, const struct io_call *call)
+{
+    (void)context;
+    (void)call;
+    return 0;
+}
+
+static void share_a_folder(enum io_kind at)
+{
+    struct backups backups;
+    struct store_error error;
+    char dir[256];
+    start(&backups);
+    put(&backups);
+    snprintf(dir, sizeof(dir), "%s/other", backups.rig.parent);
+    const struct store_lmdb_options options = {.dir = dir, .new_store_id = (const uint8_t *)"the other store!"};
+    struct other other = {.at = at, .order = backups.order};
+    cr_assert_eq(store_disk_open(&options, &other.store, &error), NQ_OK, "%s", error.text);
+    const struct io_watcher watcher = {
+        .folder = backups.parent, .context = &other, .pause = let_other_make_one, .before = let_happen};
+    io_watch(&watcher);
+    enum nq_status status = backup(&backups, &error);
+    io_watch(NULL);
+    cr_assert(other.done && other.left_alone);
+    cr_assert_eq(other.status, NQ_OK);
+    cr_assert_eq(status, NQ_BAD_NAME, "%s: %s", nq_status_name(status), error.text);
+    char *copy = state_of_copy(&backups); // it is whole, and the other's
+    char *original = rig_state(other.store);
+    cr_assert_str_eq(copy, original);
+    cr_assert_not(exists(&backups, aside));
+    free(copy);
+    free(original);
+    store_close(&other.store);
+    rig_end(&backups.rig);
+}
+
+Test(disk_backup, another_brokers_backup_of_the_same_name_is_left_alone)
+{
+    share_a_folder(IO_SYNC);
+    share_a_folder(IO_RENAME);
 }
 
 Test(disk_backup, a_folder_that_is_not_there_is_named)
@@ -216,7 +282,7 @@ static bool back_up_with(struct backups *self, struct fault *fault, enum nq_stat
     }
     cr_assert_eq(status, expected, "call %zu: %s, %s", fault->at, nq_status_name(status), error.text);
     cr_assert_not(exists(self, "monday"), "call %zu", fault->at);
-    cr_assert_not(exists(self, ".monday.unfinished"), "call %zu", fault->at);
+    cr_assert_not(exists(self, aside), "call %zu", fault->at);
     put(self); // the store itself goes on
     return true;
 }
