@@ -110,20 +110,21 @@ static bool has_later(const struct stretch *stretch, uint64_t salt, uint64_t las
     return false;
 }
 
-static enum nq_status visit_stretch(const struct stretch *stretch, uint64_t salt, uint64_t *applied, journal_visit *visit,
+static enum nq_status visit_stretch(struct journal *self, const struct stretch *stretch, uint64_t *applied, journal_visit *visit,
                                     void *context, struct store_error *error)
 {
     struct group_head head;
     enum nq_status status = NQ_OK;
     for (uint64_t at = 0; status == NQ_OK && at < stretch->end; at += journal_group_bytes((size_t)head.len)) {
-        if (!read_head(stretch->file, stretch->file_bytes, at, salt, &head)) {
+        if (!read_head(stretch->file, stretch->file_bytes, at, self->salt, &head)) {
             return fail(error, NQ_DAMAGED, "it changed while it was read", 0);
         }
         if (head.number <= *applied) {
             continue;
         }
         if (head.number != *applied + 1) {
-            return fail(error, NQ_DAMAGED, "a group is missing", 0);
+            self->has_strays = !self->sync;
+            return self->sync ? fail(error, NQ_DAMAGED, "a group is missing", 0) : NQ_OK;
         }
         status = visit(context, head.number, stretch->file + at + JOURNAL_HEADER_BYTES, (size_t)head.len, error);
         *applied = head.number;
@@ -139,9 +140,9 @@ static enum nq_status read_groups(struct journal *self, struct stretch *stretche
         measure(&stretches[i], self->salt);
     }
     int older = stretches[1].first != 0 && (stretches[0].first == 0 || stretches[1].first < stretches[0].first) ? 1 : 0;
-    enum nq_status status = visit_stretch(&stretches[older], self->salt, &applied, visit, context, error);
+    enum nq_status status = visit_stretch(self, &stretches[older], &applied, visit, context, error);
     if (status == NQ_OK) {
-        status = visit_stretch(&stretches[1 - older], self->salt, &applied, visit, context, error);
+        status = visit_stretch(self, &stretches[1 - older], &applied, visit, context, error);
     }
     for (int i = 0; status == NQ_OK && i < JOURNAL_FILES; i++) {
         self->has_strays = self->has_strays || has_later(&stretches[i], self->salt, applied);

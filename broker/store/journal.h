@@ -21,7 +21,7 @@ typedef enum nq_status journal_visit(void *context, uint64_t number, const void 
 //
 // file_bytes  of each file, where it is created; `salt` keeps the journals of different stores apart
 // above       number of the last group that is applied elsewhere
-// Errors: DAMAGED a group is missing or wrong in the middle; STORAGE_FAILED; NO_MEMORY; those of `visit`.
+// Errors: DAMAGED with sync: a group is missing or wrong in the middle; STORAGE_FAILED; NO_MEMORY; those of `visit`.
 enum nq_status journal_open(int dir_fd, uint64_t file_bytes, bool sync, uint64_t salt, uint64_t above, journal_visit *visit,
                             void *context, struct journal **out, struct store_error *error);
 void journal_close(struct journal **self_p);

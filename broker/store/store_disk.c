@@ -155,7 +155,7 @@ static enum nq_status open_journal(struct disk_store *self, bool sync, bool *own
 }
 
 // A store of before there was a salt, or whose journal has groups that cannot be applied, gets a new one when all others are applied:
-// what is in the journal is strange to it from then on. On a full disk that has to wait.
+// what is in the journal is strange to it from then on. On a full disk that can wait, but not for groups that would be applied later.
 static enum nq_status open_salted_journal(struct disk_store *self, const struct store_lmdb_options *options,
                                           struct store_error *error)
 {
@@ -167,7 +167,7 @@ static enum nq_status open_salted_journal(struct disk_store *self, const struct 
     }
     status = lmdb_set_salt(self->lmdb, options->new_salt, error);
     if (status != NQ_OK) {
-        return status == NQ_NO_SPACE ? NQ_OK : status;
+        return status == NQ_NO_SPACE && !journal_has_strays(self->journal) ? NQ_OK : status;
     }
     journal_close(&self->journal);
     return open_journal(self, options->sync, &own_salt, error);

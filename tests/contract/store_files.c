@@ -164,6 +164,13 @@ void file_copy(const char *dir, const char *from, const char *to)
     write_whole(&file);
 }
 
+void file_zero(const char *dir, const char *file)
+{
+    struct whole whole = read_whole_of(dir, file);
+    memset(whole.bytes, 0, whole.len);
+    write_whole(&whole);
+}
+
 bool file_exists(const char *dir, const char *file)
 {
     char path[256];

@@ -15,6 +15,7 @@ void file_truncate(const char *dir, off_t length);
 void file_overwrite(const char *dir, const char *text, size_t length); // the text again and again
 void file_rename(const char *dir, const char *from, const char *to);
 void file_copy(const char *dir, const char *from, const char *to);
+void file_zero(const char *dir, const char *file); // all of it
 bool file_exists(const char *dir, const char *file);
 uint64_t file_bytes(const char *dir);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store_disk.h"
+#include "store_files.h"
 #include "store_rig.h"
 
 enum { ITEMS = 3, CALLS_MAX = 100 };
@@ -78,6 +79,20 @@ static void assert_items(const struct place *place, uint64_t first, uint64_t las
     store_close(&store);
 }
 
+// Whether the first group of each of its files has the same salt.
+static bool journals_are_alike(const struct place *place)
+{
+    uint8_t salts[2][8];
+    for (int i = 0; i < 2; i++) {
+        char path[200];
+        snprintf(path, sizeof(path), "%s/journal-%d", place->dir, i);
+        FILE *file = fopen(path, "re");
+        cr_assert(file != NULL && fseek(file, 8, SEEK_SET) == 0 && fread(salts[i], 8, 1, file) == 1);
+        fclose(file);
+    }
+    return memcmp(salts[0], salts[1], 8) == 0;
+}
+
 // True: there was such a call.
 static bool start_with_a_fault(size_t at, int code)
 {
@@ -107,5 +122,59 @@ Test(disk_start, a_call_of_lmdb_that_fails_hides_no_group_of_the_journal)
             cr_assert_lt(++at, (size_t)CALLS_MAX);
         }
         cr_assert_gt(at, (size_t)6, "only %zu calls could fail", at);
+    }
+}
+
+// What power cuts do without syncs: LMDB's file is as it was at first, the journal's first file is gone, its second is not.
+static void lose_the_middle(struct place *place)
+{
+    enum { JOURNAL_BYTES = 64 * 1024, GROUPS = 20 };
+    struct store *store;
+    make_place(place);
+    rig_make_journals(place->dir, JOURNAL_BYTES);
+    cr_assert_eq(store_disk_open(&place->options, &store, NULL), NQ_OK);
+    store_close(&store);
+    file_copy(place->dir, "data.mdb", "data.mdb.then");
+    rig_commits_and_die(&place->options, 1, GROUPS); // a group is a block: the last of them are in the second file
+    file_rename(place->dir, "data.mdb.then", "data.mdb");
+    file_zero(place->dir, "journal-0");
+    place->options.new_salt = (const uint8_t *)"salt-two";
+}
+
+Test(disk_start, without_syncs_a_gap_in_the_journal_is_its_end)
+{
+    struct place place;
+    struct store *store;
+    struct store_error error = {0};
+    lose_the_middle(&place);
+    place.options.sync = true;
+    cr_assert_eq(store_disk_open(&place.options, &store, &error), NQ_DAMAGED);
+    cr_assert_not_null(strstr(error.text, "missing"), "%s", error.text);
+    place.options.sync = false;
+    assert_items(&place, 1, 0, "behind the gap");
+    rig_commits_and_die(&place.options, 30, 30);
+    assert_items(&place, 30, 30, "what was put since");
+    rig_remove_tree(place.parent);
+}
+
+// Else they are applied when as many groups have been written as were lost.
+Test(disk_start, groups_behind_a_gap_are_strange_before_others_are_written)
+{
+    bool came = true;
+    for (size_t at = 1; came; at++) {
+        struct place place;
+        struct store_error error = {0};
+        struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
+        lose_the_middle(&place);
+        enum nq_status status = open_with(&place, at, ENOSPC, &rig.store, &error);
+        came = fault.calls >= at;
+        if (status == NQ_OK) {
+            rig_put(&rig, (struct rig_put){1, 30, .count = 1, .body_len = 3});
+            rig_commit(&rig);
+            cr_assert(!journals_are_alike(&place), "call %zu had no space, and the old groups are groups still", at);
+        }
+        store_close(&rig.store);
+        changes_destroy(&rig.changes);
+        rig_remove_tree(place.parent);
     }
 }
