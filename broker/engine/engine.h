@@ -39,6 +39,10 @@ struct engine_config {
     uint64_t queues_max, sessions_max, streams_max, delayed_max, leases_per_session_max;
 };
 
+// So many items, from the cursor of each queue on, may have been handed out before a crash without that being stored: what two commit
+// groups may lease, the one under way and the open one. They come flagged.
+#define ENGINE_UNFLUSHED_LEASES_MAX 50000u
+
 // How the engine learns the size of an item that is no longer in memory. EMPTY: the item is missing or damaged, and is set aside.
 // NO_MEMORY: it cannot be read now, whatever the reason; the engine has failed then.
 struct engine_source {

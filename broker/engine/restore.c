@@ -4,8 +4,6 @@
 
 #include "internal.h"
 
-enum { UNFLUSHED_LEASES_MAX = 50000 }; // as many items as two commit groups may hand out, the one under way and the open one
-
 bool engine_restore_meta(struct engine *self, const struct meta_record *record)
 {
     engine_advance(self, record->now_ms);
@@ -362,7 +360,7 @@ bool engine_restore_done(struct engine *self, bool clean)
             return false;
         }
         if (!clean) {
-            uint64_t horizon = queue->record.cursor + UNFLUSHED_LEASES_MAX;
+            uint64_t horizon = queue->record.cursor + ENGINE_UNFLUSHED_LEASES_MAX;
             queue->redelivered_below = horizon < queue->record.next_seq ? horizon : queue->record.next_seq;
         }
         if (queue->record.temporary && !queue->record.deleted) {

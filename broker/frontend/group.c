@@ -89,6 +89,7 @@ static void group_restart(struct group *group)
     changes_clear(group->changes);
     nq_arena_reset(group->arena);
     group->items = 0;
+    group->leased = 0;
 }
 
 void groups_landed(struct groups *self)
@@ -110,5 +111,6 @@ void groups_recycle(struct groups *self)
     nq_arena_reset(self->open->arena);
     if (pending == ENGINE_PENDING_NONE) { // nothing will be sealed that would start the count anew
         self->open->items = 0;
+        self->open->leased = 0;
     }
 }

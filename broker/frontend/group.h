@@ -11,7 +11,8 @@ struct group {
     struct nq_arena *arena;
     struct changes *changes;
     struct answer_list answers;
-    size_t items; // how much was done in it: items put, got and finished
+    size_t items;  // how much was done in it: items put, got and finished
+    size_t leased; // of these: got
 };
 
 struct groups {

@@ -272,6 +272,7 @@ static void answer_get(struct service *self, uint64_t now_ms, struct peer *peer,
     struct engine_grant *grant = &end->grant;
     const struct queue *queue = engine_queue_by_id(self->engine, end->queue_id);
     self->groups.open->items += grant->count;
+    self->groups.open->leased += grant->count;
     sessions_watch(&self->sessions, now_ms, peer);
     if (end->at_most_once && groups_open_is_full(&self->groups)) { // their bodies would be copied into it
         drop_answer(self, now_ms, end);

@@ -181,3 +181,31 @@ Test(group, is_full_with_its_items)
     fixture_commit(fixture);
     cr_assert_not(groups_open_is_full(&fixture->rig.service.groups));
 }
+
+static enum nq_status put_many(const struct nq_bytes *bodies, size_t count)
+{
+    const struct wire_request put = put_request(10, "q", 1, bodies, count);
+    return fixture_call(fixture, 1, &put)->status;
+}
+
+Test(group, the_gets_of_one_frame_lease_no_more_than_a_group_takes)
+{
+    enum { ITEMS = 20, GETS = 3, LEFT = 4 };
+    static const size_t expected[GETS] = {LEFT, 1, 1};
+    struct nq_bytes bodies[ITEMS];
+    struct wire_request gets[GETS];
+    for (size_t i = 0; i < ITEMS; i++) {
+        bodies[i] = bytes_of("x");
+    }
+    cr_assert_eq(put_many(bodies, ITEMS), NQ_OK);
+    for (size_t i = 0; i < GETS; i++) {
+        gets[i] = get_request(11 + i, "q", 10, 0);
+    }
+    fixture->rig.service.groups.open->leased = GROUP_ITEMS_MAX - LEFT;
+    fixture_send(fixture, 2, gets, GETS);
+    for (size_t i = 0; i < GETS; i++) {
+        const struct wire_reply *got = fixture_take(fixture, 2, 11 + i);
+        cr_assert(got != NULL && got->status == NQ_OK);
+        cr_assert_eq(got->as.get.count, expected[i], "get %zu: %zu items", i, got->as.get.count);
+    }
+}
