@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "disk_internal.h"
@@ -69,6 +70,30 @@ static void path_aside(char path[PATH_BYTES], const struct disk_store *self, con
     snprintf(path, PATH_BYTES, "%s/.%02x%02x%02x%02x.unfinished", parent, id[0], id[1], id[2], id[3]);
 }
 
+// Before anything is written: a copy that ends at a full disk has filled it until then, which may be the store's own. About what the
+// copy takes must be free, and on the store's own medium the size of its reserve besides.
+static enum nq_status look_for_room(const struct disk_store *self, const char *parent, const char *path, struct store_error *error)
+{
+    struct statvfs medium;
+    struct store_space space;
+    struct stat there;
+    struct stat here;
+    char text[256];
+    const struct lmdb_store *lmdb = lmdb_of(self->lmdb);
+    if (statvfs(parent, &medium) != 0 || stat(parent, &there) != 0 || fstat(lmdb->dir_fd, &here) != 0 ||
+        store_space(self->lmdb, &space) != NQ_OK) {
+        return NQ_OK; // the copy will tell
+    }
+    uint64_t room = (uint64_t)medium.f_bavail * medium.f_frsize;
+    uint64_t needed = space.used_bytes + (there.st_dev == here.st_dev ? lmdb->reserve_bytes : 0);
+    if (room >= needed) {
+        return NQ_OK;
+    }
+    snprintf(text, sizeof(text), "too little room for %.160s: it takes %llu bytes, %llu are free", path, (unsigned long long)needed,
+             (unsigned long long)room);
+    return disk_fail(error, NQ_NO_SPACE, text);
+}
+
 static uint64_t size_of(const char *dir)
 {
     char path[PATH_BYTES + FILE_BYTES];
@@ -90,6 +115,9 @@ enum nq_status store_disk_backup(struct store *store, const struct store_backup 
     }
     remove_remains(aside);
     enum nq_status status = bring_up_to_date(self, error);
+    if (status == NQ_OK) {
+        status = look_for_room(self, order->parent, path, error);
+    }
     if (status == NQ_OK) {
         status = store_lmdb_backup(self->lmdb, aside, order->new_store_id, error);
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "io_hooks.h"
@@ -255,6 +256,53 @@ Test(disk_backup, a_folder_that_is_not_there_is_named)
 }
 
 // -------------------------------------------------------------------------------------------------- a medium that fails or is full
+
+static struct {
+    bool is_told;
+    uint64_t bytes;
+} room; // that is said to be left
+
+// The linker's names, as in tests/support/failing_alloc.c.
+int __real_statvfs(const char *path, struct statvfs *out);
+int __wrap_statvfs(const char *path, struct statvfs *out);
+
+int __wrap_statvfs(const char *path, struct statvfs *out)
+{
+    int rc = __real_statvfs(path, out);
+    if (room.is_told) {
+        out->f_frsize = 1;
+        out->f_bavail = room.bytes;
+    }
+    return rc;
+}
+
+static int count_call(void *context, const struct io_call *call)
+{
+    *(size_t *)context += call->kind != IO_UNLINK; // what earlier ones left is cleared
+    return 0;
+}
+
+// It would fill the disk, perhaps the store's own, before it found out.
+Test(disk_backup, a_medium_with_too_little_room_is_told_before_anything_is_written)
+{
+    size_t calls = 0;
+    struct backups backups;
+    struct store_error error;
+    const struct io_watcher watcher = {.folder = backups.parent, .context = &calls, .before = count_call};
+    start(&backups);
+    put(&backups);
+    room.is_told = true;
+    room.bytes = 8192;
+    io_watch(&watcher);
+    cr_assert_eq(backup(&backups, &error), NQ_NO_SPACE, "%s", error.text);
+    io_watch(NULL);
+    cr_assert_not_null(strstr(error.text, "/monday"), "%s", error.text);
+    cr_assert_eq(calls, (size_t)0);
+    room.bytes = 1 << 24;
+    cr_assert_eq(backup(&backups, &error), NQ_OK, "%s", error.text);
+    check_copy(&backups);
+    rig_end(&backups.rig);
+}
 
 struct fault {
     size_t at, calls;
