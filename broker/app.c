@@ -30,6 +30,12 @@ static enum nq_status fail(struct frontend_error *error, enum nq_status status, 
 
 // --------------------------------------------------------------------------------------------------------------------- store
 
+// Nobody waits for a checkpoint: of a broker that has nothing to do the next commit may be far.
+static void say_failed(const struct store_error *error)
+{
+    log_error("a checkpoint has failed, so the next commit will; what was answered is in the journal: %s", error->text);
+}
+
 static enum nq_status open_store(const struct config *config, struct store **out, struct frontend_error *error)
 {
     uint8_t id[NQ_STORE_ID_BYTES];
@@ -46,7 +52,8 @@ static enum nq_status open_store(const struct config *config, struct store **out
                                                .max_disk_bytes = config->max_disk,
                                                .reserve_bytes = config->disk_reserve / 4, // a file of its own, within the reserve
                                                .new_store_id = id,
-                                               .new_salt = salt};
+                                               .new_salt = salt,
+                                               .on_failure = say_failed};
     struct store_error store_error = {0};
     enum nq_status status = store_disk_open(&options, out, &store_error);
     return status == NQ_OK ? NQ_OK : fail(error, status, store_error.text);

@@ -66,14 +66,17 @@ static void checkpoint(struct disk_store *self)
     if (status == NQ_OK && !retire_frozen(self)) {
         status = disk_fail(&error, NQ_NO_MEMORY, "out of memory for a checkpoint");
     }
+    error.status = status;
     pthread_mutex_lock(&self->mutex);
     self->work = false;
     if (status != NQ_OK) {
         self->failed = error;
-        self->failed.status = status;
     }
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->mutex);
+    if (status != NQ_OK && self->on_failure != NULL) {
+        self->on_failure(&error);
+    }
 }
 
 // With the mutex locked. A checkpoint's failure is everybody's.

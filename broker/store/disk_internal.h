@@ -22,7 +22,8 @@ struct disk_store {
     size_t group_capacity;
     bool has_thread;
     pthread_t thread;
-    int wake_fd; // an eventfd
+    int wake_fd;                                         // an eventfd
+    void (*on_failure)(const struct store_error *error); // see store_lmdb_options
 
     pthread_rwlock_t layers; // read: while looking at what follows; write: while changing it
     struct overlay *active;  // since the last checkpoint began

@@ -216,6 +216,7 @@ enum nq_status store_disk_open(const struct store_lmdb_options *options, struct 
         return disk_fail(error, NQ_NO_MEMORY, "out of memory");
     }
     self->store.ops = &disk_ops;
+    self->on_failure = options->on_failure;
     pthread_rwlock_init(&self->layers, NULL);
     pthread_mutex_init(&self->committing, NULL);
     pthread_mutex_init(&self->mutex, NULL);

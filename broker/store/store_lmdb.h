@@ -13,6 +13,9 @@ struct store_lmdb_options {
     // Clients know the id: by it one could write a body that is taken for a group when it lies in a part of the journal that is used
     // again.
     const uint8_t *new_salt;
+    // Of the store with a journal: called at once when a checkpoint has failed, by the thread that writes it. Everybody else learns of
+    // it with the next commit. NULL: nobody wants to know.
+    void (*on_failure)(const struct store_error *error);
 };
 
 // Open or create.

@@ -34,12 +34,13 @@ static struct {
     size_t checkpoints; // that have ended: LMDB's head was written
     size_t too_early;   // turns over groups whose checkpoint had not
     enum second second;
-    size_t seconds;     // that were over
-    bool held;          // the checkpointer, where a test wants it
-    bool arrived;       // it is there
-    size_t refused;     // writes to data.mdb
-    bool idle;          // the checkpointer waits for nothing in particular
-    size_t end_at_turn; // the checkpoint that began with it ends before the commit goes on; 0: none
+    size_t seconds;             // that were over
+    bool held;                  // the checkpointer, where a test wants it
+    bool arrived;               // it is there
+    size_t refused;             // writes to data.mdb
+    bool idle;                  // the checkpointer waits for nothing in particular
+    size_t end_at_turn;         // the checkpoint that began with it ends before the commit goes on; 0: none
+    struct store_error failure; // that was told
 } seen = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 // The linker's names, as in tests/support/failing_alloc.c.
@@ -305,6 +306,40 @@ Test(disk_journal, after_a_checkpoint_that_failed_none_is_begun)
     io_watch(NULL);
     cr_expect_eq(seen.refused, 1, "%zu writes of a checkpoint", seen.refused);
     assert_stored(&rig, COMMITS_OF_ONE_TURN);
+}
+
+static void note_failure(const struct store_error *error)
+{
+    pthread_mutex_lock(&seen.mutex);
+    seen.failure = *error;
+    pthread_cond_broadcast(&seen.changed);
+    pthread_mutex_unlock(&seen.mutex);
+}
+
+// The one commit was answered long ago, and no other comes.
+Test(disk_journal, a_checkpoint_that_fails_is_told_at_once, .timeout = 60)
+{
+    struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
+    const struct io_watcher watcher = {.folder = rig.parent, .before = refuse_first_write, .after = let_be};
+    rig_make_parent(rig.parent, sizeof(rig.parent));
+    snprintf(rig.dir, sizeof(rig.dir), "%s/store", rig.parent);
+    rig_make_journals(rig.dir, JOURNAL_BYTES);
+    const struct store_lmdb_options options = {
+        .dir = rig.dir, .new_store_id = (const uint8_t *)"a store to test", .on_failure = note_failure};
+    cr_assert_eq(store_disk_open(&options, &rig.store, NULL), NQ_OK);
+    io_watch(&watcher);
+    commit_from(&rig, 1, 1);
+    pthread_mutex_lock(&seen.mutex);
+    seen.second = SECOND_OVER;
+    while (seen.failure.status == NQ_OK) {
+        __real_pthread_cond_wait(&seen.changed, &seen.mutex);
+    }
+    pthread_mutex_unlock(&seen.mutex);
+    cr_expect_eq(seen.failure.status, NQ_NO_SPACE);
+    cr_expect_neq(seen.failure.text[0], '\0');
+    io_watch(NULL);
+    store_close(&rig.store);
+    assert_stored(&rig, 1);
 }
 
 // Its thread must not sleep while there is something to be written, however the end of a checkpoint and a commit meet.
