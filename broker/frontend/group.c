@@ -39,7 +39,7 @@ struct nq_arena *groups_arena(const struct groups *self)
 
 bool groups_open_is_full(const struct groups *self)
 {
-    return self->open->items >= GROUP_ITEMS_MAX || nq_arena_used(self->open->arena) >= self->bytes_max;
+    return self->open->items >= GROUP_ITEMS_MAX || nq_arena_used(self->open->arena) + self->open->moved_bytes >= self->bytes_max;
 }
 
 enum engine_durability groups_youngest(const struct groups *self)
@@ -90,6 +90,7 @@ static void group_restart(struct group *group)
     nq_arena_reset(group->arena);
     group->items = 0;
     group->leased = 0;
+    group->moved_bytes = 0;
 }
 
 void groups_landed(struct groups *self)

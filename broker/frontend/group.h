@@ -11,8 +11,9 @@ struct group {
     struct nq_arena *arena;
     struct changes *changes;
     struct answer_list answers;
-    size_t items;  // how much was done in it: items put, got and finished
-    size_t leased; // of these: got
+    size_t items;         // how much was done in it: items put, got and finished
+    size_t leased;        // of these: got
+    uint64_t moved_bytes; // of items that its commit will copy from one queue to another
 };
 
 struct groups {

@@ -113,7 +113,11 @@ static enum step move_to(const struct redrive *job, struct service *service, uin
         return STEP_SKIPPED;
     }
     *end = status_of_engine(status);
-    return status == ENGINE_OK ? STEP_MOVED : STEP_END;
+    if (status != ENGINE_OK) {
+        return STEP_END;
+    }
+    service->groups.open->moved_bytes += bytes;
+    return STEP_MOVED;
 }
 
 static enum step step(struct redrive *job, struct service *service, uint64_t now_ms, enum nq_status *end)
@@ -144,7 +148,7 @@ static enum step step(struct redrive *job, struct service *service, uint64_t now
 static bool run_slice(struct redrive *job, struct service *service, uint64_t now_ms)
 {
     enum nq_status end = NQ_OK;
-    for (int i = 0; i < REDRIVE_SLICE && !service_failed(service); i++) {
+    for (int i = 0; i < REDRIVE_SLICE && !service_failed(service) && !groups_open_is_full(&service->groups); i++) {
         switch (step(job, service, now_ms, &end)) {
         case STEP_MOVED:
             job->moved++;

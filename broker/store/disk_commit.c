@@ -16,6 +16,7 @@ static enum nq_status find_below(void *context, uint64_t queue_id, uint64_t seq,
     if (found != OVERLAY_NOTHING) {
         return found == OVERLAY_ITEM ? NQ_OK : NQ_EMPTY;
     }
+    nq_arena_reset(self->fetched); // the one before is copied by now
     return lmdb_fetch(self->lmdb, queue_id, seq, self->fetched, item);
 }
 

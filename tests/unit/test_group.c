@@ -209,3 +209,37 @@ Test(group, the_gets_of_one_frame_lease_no_more_than_a_group_takes)
         cr_assert_eq(got->as.get.count, expected[i], "get %zu: %zu items", i, got->as.get.count);
     }
 }
+
+static size_t moves_in(const struct changes *changes)
+{
+    size_t moves = 0;
+    for (size_t i = 0; i < changes_count(changes); i++) {
+        moves += changes_at(changes, i)->kind == CHANGE_MOVE;
+    }
+    return moves;
+}
+
+// The store copies what moves, and holds a whole group of that in memory.
+Test(group, redrive_moves_no_more_bytes_in_a_group_than_one_takes)
+{
+    enum { ITEMS = 40, BODY_BYTES = 900, TAKES = 8 };
+    static uint8_t body[BODY_BYTES];
+    struct nq_bytes bodies[ITEMS];
+    for (size_t i = 0; i < ITEMS; i++) {
+        bodies[i] = (struct nq_bytes){sizeof(body), body};
+    }
+    cr_assert_eq(put_many(bodies, ITEMS), NQ_OK);
+    struct groups *groups = &fixture->rig.service.groups;
+    groups->bytes_max = nq_arena_used(groups_arena(groups)) + (uint64_t)TAKES * BODY_BYTES;
+    struct wire_request redrive = on_queue_request(11, WIRE_REDRIVE, "q");
+    redrive.as.on_queue.to = bytes_of("elsewhere");
+    fixture_send(fixture, 1, &redrive, 1);
+    cr_assert(fixture_seal(fixture));
+    size_t moves = moves_in(groups->flying->changes);
+    cr_assert(moves > 0 && moves <= TAKES, "%zu in the first group", moves);
+    fixture_land(fixture);
+    fixture_commit(fixture);
+    const struct wire_reply *reply = fixture_take(fixture, 1, 11);
+    cr_assert(reply != NULL && reply->status == NQ_OK);
+    cr_assert_eq(reply->as.count, ITEMS);
+}
