@@ -114,6 +114,9 @@ static enum nq_status read_locked(const struct disk_store *self, uint64_t queue_
         return found == OVERLAY_REMOVED ? NQ_EMPTY : store_read(self->lmdb, queue_id, seq, item);
     }
     enum nq_status status = next_in_lmdb(self, queue_id, seq, below_seq, item);
+    if (status != NQ_OK && status != NQ_DAMAGED && status != NQ_EMPTY) { // nobody knows which item is next
+        return status;
+    }
     uint64_t end = status == NQ_OK || status == NQ_DAMAGED ? item->seq : below_seq;
     if (next_above(self, queue_id, seq, end, &above)) {
         find_above(self, queue_id, above, item);

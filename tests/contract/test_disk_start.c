@@ -13,7 +13,7 @@
 
 enum { ITEMS = 3, CALLS_MAX = 100 };
 
-static struct {
+static _Thread_local struct { // the checkpointer's calls are another thread's
     bool armed;
     size_t at, calls;
     int error;
@@ -24,6 +24,9 @@ int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn 
 int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
 int __real_mdb_get(MDB_txn *txn, MDB_dbi db, MDB_val *key, MDB_val *value);
 int __wrap_mdb_get(MDB_txn *txn, MDB_dbi db, MDB_val *key, MDB_val *value);
+
+int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
 
 static bool fails(void)
 {
@@ -40,6 +43,11 @@ int __wrap_mdb_get(MDB_txn *txn, MDB_dbi db, MDB_val *key, MDB_val *value)
     return fails() ? fault.error : __real_mdb_get(txn, db, key, value);
 }
 
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+{
+    return fails() ? fault.error : __real_mdb_cursor_get(cursor, key, value, op);
+}
+
 struct place {
     char parent[128], dir[160];
     struct store_lmdb_options options;
@@ -53,12 +61,17 @@ static void make_place(struct place *self)
         .dir = self->dir, .new_store_id = (const uint8_t *)"0123456789abcdef", .new_salt = (const uint8_t *)"salt-one"};
 }
 
-static enum nq_status open_with(const struct place *place, size_t at, int code, struct store **out, struct store_error *error)
+static void arm(size_t at, int code)
 {
     fault.at = at;
     fault.error = code;
     fault.calls = 0;
     fault.armed = true;
+}
+
+static enum nq_status open_with(const struct place *place, size_t at, int code, struct store **out, struct store_error *error)
+{
+    arm(at, code);
     enum nq_status status = store_disk_open(&place->options, out, error);
     fault.armed = false;
     return status;
@@ -177,4 +190,23 @@ Test(disk_start, groups_behind_a_gap_are_strange_before_others_are_written)
         changes_destroy(&rig.changes);
         rig_remove_tree(place.parent);
     }
+}
+
+Test(disk_start, an_item_behind_one_that_cannot_be_read_is_not_taken_for_the_next)
+{
+    struct store_rig rig;
+    struct store_item item;
+    rig_start(&rig, STORE_DISK);
+    rig_put(&rig, (struct rig_put){1, 1, .count = 1, .body_len = 3});
+    rig_commit(&rig);
+    rig_reopen(&rig); // that one is in LMDB, the other is not
+    rig_put(&rig, (struct rig_put){1, 2, .count = 1, .body_len = 3});
+    rig_commit(&rig);
+    cr_assert_eq(store_read_begin(rig.store, NULL), NQ_OK);
+    arm(1, MDB_CORRUPTED);
+    enum nq_status status = store_read_next(rig.store, 1, 1, UINT64_MAX, &item);
+    fault.armed = false;
+    cr_assert_eq(status, NQ_STORAGE_FAILED, "%s", nq_status_name(status));
+    store_read_end(rig.store);
+    rig_end(&rig);
 }
