@@ -56,6 +56,8 @@ void lmdb_id(const struct store *store, uint8_t id[16]);
 void lmdb_close(struct store **store_p);
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error);
 int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
+// Whether another process has the store open, whatever has become of its lock's file; if not, we have until the descriptor is closed.
+bool lmdb_is_locked(int data_fd);
 enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error);
 enum nq_status lmdb_open_databases(MDB_env *env, MDB_dbi db[DB_COUNT], uint8_t id[16], struct store_error *error);
 // What marks the groups of this store's journal. Not `own`: it has none of its own, and its id stands for it. Errors: STORAGE_FAILED,

@@ -1,5 +1,6 @@
 // check and compact: what can be done while no broker has the store open. What check looks for is in check_*.c.
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -61,12 +62,29 @@ static enum nq_status walk_in_child(const char *dir, FILE *findings, struct shar
     return result->status;
 }
 
+static bool is_open_elsewhere(const char *dir)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = fd >= 0 && lmdb_is_locked(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is;
+}
+
 // The directory's lock, so that no broker starts meanwhile. -1: error is filled.
 static int lock_for_offline(const char *dir, struct store_error *error)
 {
     int fd = -1;
     char what[256];
     int rc = lmdb_lock_dir(dir, &fd);
+    if (rc == 0 && is_open_elsewhere(dir)) {
+        close(fd);
+        fd = -1;
+        rc = EWOULDBLOCK;
+    }
     if (rc != 0) {
         snprintf(what, sizeof(what), rc == EWOULDBLOCK ? "a broker is using %.200s" : "cannot use %.200s", dir);
         lmdb_fail(error, NQ_STORAGE_FAILED, what, rc == EWOULDBLOCK ? 0 : rc);

@@ -89,6 +89,11 @@ int lmdb_lock_dir(const char *dir, int *lock_fd)
     return 0;
 }
 
+bool lmdb_is_locked(int data_fd)
+{
+    return flock(data_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 // Where LMDB keeps what in its two meta pages (struct MDB_meta of 0.9, a format that has not changed since 2012).
 struct meta_head {
     uint32_t magic, page_bytes;
@@ -345,6 +350,13 @@ static uint64_t limit_of_map(MDB_env *env)
     return info.me_mapsize - (reserve < RESERVE_BYTES_MAX ? reserve : RESERVE_BYTES_MAX);
 }
 
+static enum nq_status in_use(const char *dir, struct store_error *error)
+{
+    char what[256];
+    snprintf(what, sizeof(what), "another broker is using %.200s", dir);
+    return lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
+}
+
 static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct store_error *error)
 {
     char what[256] = "";
@@ -355,8 +367,7 @@ static enum nq_status open_dir(struct lmdb_store *self, const char *dir, struct 
     self->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = self->dir_fd < 0 ? errno : lmdb_lock_dir(dir, &self->lock_fd);
     if (rc == EWOULDBLOCK) {
-        snprintf(what, sizeof(what), "another broker is using %.200s", dir);
-        return lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
+        return in_use(dir, error);
     }
     if (rc != 0) {
         snprintf(what, sizeof(what), "cannot use %.200s", dir);
@@ -378,18 +389,34 @@ static enum nq_status create_in(const struct store_lmdb_options *options, struct
     return lmdb_create(options->dir, options->new_store_id, options->new_salt, error);
 }
 
+static enum nq_status open_data(struct lmdb_store *self, const struct store_lmdb_options *options, struct store_error *error)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/data.mdb", options->dir);
+    self->data_fd = open(path, O_RDWR | O_CLOEXEC);
+    if (self->data_fd >= 0 && lmdb_is_locked(self->data_fd)) {
+        return in_use(options->dir, error);
+    }
+    // What ran without syncs before may have left all of it to the kernel, and the journal of that is about to be written over.
+    if (self->data_fd < 0 || (options->sync && fdatasync(self->data_fd) != 0)) {
+        return lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
+    }
+    lmdb_forget_copy(options->dir);
+    return NQ_OK;
+}
+
 static enum nq_status open_store(struct lmdb_store *self, const struct store_lmdb_options *options, struct store_error *error)
 {
     bool exists = false;
-    char path[4096];
     enum nq_status status = open_dir(self, options->dir, error);
     if (status == NQ_OK) {
         status = lmdb_check_file(options->dir, options->sync, &exists, error);
     }
     if (status == NQ_OK && !exists) {
         status = create_in(options, error);
-    } else if (status == NQ_OK) {
-        lmdb_forget_copy(options->dir);
+    }
+    if (status == NQ_OK) {
+        status = open_data(self, options, error);
     }
     if (status == NQ_OK) {
         status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);
@@ -401,17 +428,10 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
         self->map_limit_bytes = limit_of_map(self->env);
         status = lmdb_open_databases(self->env, self->db, self->id, error);
     }
-    if (status != NQ_OK) {
-        return status;
+    if (status == NQ_OK) {
+        lmdb_space_start(self);
     }
-    snprintf(path, sizeof(path), "%s/data.mdb", options->dir);
-    self->data_fd = open(path, O_RDWR | O_CLOEXEC);
-    // What ran without syncs before may have left all of it to the kernel, and the journal of that is about to be written over.
-    if (self->data_fd < 0 || (options->sync && fdatasync(self->data_fd) != 0)) {
-        return lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
-    }
-    lmdb_space_start(self);
-    return NQ_OK;
+    return status;
 }
 
 enum nq_status store_lmdb_open(const struct store_lmdb_options *options, struct store **out, struct store_error *error)

@@ -154,6 +154,13 @@ void file_rename(const char *dir, const char *from, const char *to)
     cr_assert_eq(rename(old_path, new_path), 0);
 }
 
+void file_remove(const char *dir, const char *file)
+{
+    char path[256];
+    path_of(path, dir, file);
+    cr_assert_eq(unlink(path), 0);
+}
+
 void file_copy(const char *dir, const char *from, const char *to)
 {
     struct whole file = read_whole_of(dir, from);

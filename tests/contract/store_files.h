@@ -14,6 +14,7 @@ size_t file_change_branches(const char *dir);
 void file_truncate(const char *dir, off_t length);
 void file_overwrite(const char *dir, const char *text, size_t length); // the text again and again
 void file_rename(const char *dir, const char *from, const char *to);
+void file_remove(const char *dir, const char *file);
 void file_copy(const char *dir, const char *from, const char *to);
 void file_zero(const char *dir, const char *file); // all of it
 bool file_exists(const char *dir, const char *file);

@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "store_disk.h"
 #include "store_files.h"
+#include "store_offline.h"
 #include "store_rig.h"
 
 static void fill(struct store_rig *rig)
@@ -57,6 +58,31 @@ Test(lmdb_files, second_open_is_refused_and_names_the_directory)
     cr_assert_not_null(strstr(error.text, rig.dir), "%s", error.text);
     cr_assert_null(strchr(error.text, '\n'));
     rig_put(&rig, (struct rig_put){1, 101, .count = 1, .body_len = 3}); // the first one does not mind
+    rig_commit(&rig);
+    rig_reopen(&rig);
+    rig_end(&rig);
+}
+
+// Who is told that another broker is using it may think of the file `lock` as a leftover.
+Test(lmdb_files, second_open_is_refused_also_when_the_locks_file_was_removed)
+{
+    struct store_rig rig;
+    struct store *second = NULL;
+    struct store_error error = {0};
+    uint64_t before;
+    uint64_t after;
+    rig_start(&rig, STORE_LMDB);
+    fill(&rig);
+    for (int i = 0; i < 2; i++) {
+        file_remove(rig.dir, "lock");
+        enum nq_status status =
+            i == 0 ? rig_open_dir(STORE_LMDB, rig.dir, 0, &second, &error) : store_lmdb_compact(rig.dir, &before, &after, &error);
+        cr_assert_eq(status, NQ_STORAGE_FAILED, "%d", i);
+        cr_assert_not_null(strstr(error.text, "using"), "%s", error.text);
+        cr_assert_not_null(strstr(error.text, rig.dir), "%s", error.text);
+    }
+    cr_assert_null(second);
+    rig_put(&rig, (struct rig_put){1, 101, .count = 1, .body_len = 3});
     rig_commit(&rig);
     rig_reopen(&rig);
     rig_end(&rig);
