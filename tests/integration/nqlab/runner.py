@@ -61,9 +61,7 @@ def _run(function, lab, seconds):
         return "ok", None
     except Skip as why:
         return "skip", str(why)
-    except (Exception, KeyboardInterrupt) as error:  # a scenario may fail in any way
-        if isinstance(error, KeyboardInterrupt):
-            raise
+    except Exception:  # a scenario may fail in any way
         return "FAIL", traceback.format_exc()
     finally:
         signal.alarm(0)
@@ -85,6 +83,11 @@ def _report_failure(lab, trouble):
             log("       > " + line)
 
 
+def _end(number, _frame):
+    """As Ctrl-C does, so that a scenario leaves nothing behind."""
+    sys.exit(128 + number)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--build-dir", required=True, help="where bin/netqueue-broker and the others are")
@@ -95,6 +98,7 @@ def main(argv=None):
     parser.add_argument("--rate", type=int, help="how many items a second a soak puts into the broker that lives; without it half of the most")
     parser.add_argument("--keep", action="store_true", help="keep the directories of failed scenarios")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _end)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
     log("%s --build-dir %s --seed %d%s" % (sys.argv[0], options.build_dir, seed, " --long" if options.long else ""))
     passed = 0
@@ -107,7 +111,12 @@ def main(argv=None):
         lab = Lab(options.build_dir, options.long, seed)
         lab.minutes, lab.rate = options.minutes, options.rate
         before = time.monotonic()
-        outcome, trouble = _run(function, lab, long_seconds if options.long else seconds)
+        try:
+            outcome, trouble = _run(function, lab, long_seconds if options.long else seconds)
+        except (KeyboardInterrupt, SystemExit):  # ended from outside: what runs, and what was written, goes
+            lab.close()
+            lab.remove()
+            raise
         took = time.monotonic() - before
         reports = lab.close()
         if reports and outcome != "FAIL":
