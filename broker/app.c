@@ -36,6 +36,12 @@ static void say_failed(const struct store_error *error)
     log_error("a checkpoint has failed, so the next commit will; what was answered is in the journal: %s", error->text);
 }
 
+// A store of another format is one that cannot be opened: 73, behind which no service manager starts us again.
+static enum nq_status as_store_failure(enum nq_status status)
+{
+    return status == NQ_UNSUPPORTED_VERSION ? NQ_STORAGE_FAILED : status;
+}
+
 static enum nq_status open_store(const struct config *config, struct store **out, struct frontend_error *error)
 {
     uint8_t id[NQ_STORE_ID_BYTES];
@@ -56,7 +62,7 @@ static enum nq_status open_store(const struct config *config, struct store **out
                                                .on_failure = say_failed};
     struct store_error store_error = {0};
     enum nq_status status = store_disk_open(&options, out, &store_error);
-    return status == NQ_OK ? NQ_OK : fail(error, status, store_error.text);
+    return status == NQ_OK ? NQ_OK : fail(error, as_store_failure(status), store_error.text);
 }
 
 // ------------------------------------------------------------------------------------------------------------ endpoint file
@@ -80,6 +86,7 @@ static enum nq_status write_endpoints(const struct config *config, const struct 
     if (!written || rename(aside, config->endpoint_file) != 0) {
         snprintf(error->text, sizeof(error->text), "endpoint-file %.200s: %s", config->endpoint_file, strerror(errno));
         error->status = NQ_BAD_CONFIG;
+        unlink(aside);
         return NQ_BAD_CONFIG;
     }
     return NQ_OK;
@@ -225,7 +232,6 @@ static enum nq_status serve(const struct config *config, const struct security *
 {
     struct frontend *frontend;
     const struct frontend_config frontend_config = frontend_config_of(config, security, signal_fd);
-    remove_endpoints(config);
     enum nq_status status = frontend_open(&frontend_config, store, &frontend, error);
     if (status == NQ_OK) {
         status = write_endpoints(config, frontend, error);
@@ -357,7 +363,7 @@ int app_check(const struct config *config)
     } else {
         log_error("%s", error.text[0] != '\0' ? error.text : nq_status_text(status));
     }
-    return nq_status_exit_code(status);
+    return nq_status_exit_code(as_store_failure(status));
 }
 
 int app_compact(const struct config *config)
@@ -373,5 +379,5 @@ int app_compact(const struct config *config)
     } else {
         log_error("%s", error.text[0] != '\0' ? error.text : nq_status_text(status));
     }
-    return nq_status_exit_code(status);
+    return nq_status_exit_code(as_store_failure(status));
 }

@@ -11,6 +11,8 @@
 
 static const char *const default_data_dir = "./netqueue-data";
 
+enum { LONG_BASE = 256 }; // what getopt returns for the first of the table: no letter
+
 static enum nq_status refuse(struct config_error *error, enum nq_status status, const char *what, const char *value,
                              const char *why)
 {
@@ -97,7 +99,7 @@ static void make_long_options(struct option *options)
     for (size_t i = 0; i < option_count; i++) {
         options[i] = (struct option){.name = option_specs[i].name,
                                      .has_arg = option_specs[i].kind == OPTION_FLAG ? no_argument : required_argument,
-                                     .val = (int)i + 1};
+                                     .val = LONG_BASE + (int)i};
     }
 }
 
@@ -114,11 +116,25 @@ static enum nq_status read_action(struct config *config, int argc, char *const a
     } else {
         return refuse(error, NQ_BAD_REQUEST, "unknown word", word, "see netqueue-broker --help");
     }
-    if (argc - optind != 2) {
+    if (argc - optind != 2 || argv[optind + 1][0] == '\0') { // of nothing it would be that of the root
         return refuse(error, NQ_BAD_REQUEST, word, NULL, "expects one directory");
     }
     config->action_dir = argv[optind + 1];
     return NQ_OK;
+}
+
+static enum nq_status refuse_option(const char *word, struct config_error *error)
+{
+    char name[64];
+    if (optopt >= LONG_BASE) {
+        snprintf(name, sizeof(name), "--%s", option_specs[optopt - LONG_BASE].name);
+        return refuse(error, NQ_BAD_REQUEST, name, NULL, "takes no value");
+    }
+    if (optopt != 0) { // getopt may not be through with the word
+        snprintf(name, sizeof(name), "-%c", optopt);
+        word = name;
+    }
+    return refuse(error, NQ_BAD_REQUEST, "unknown option", word, "see netqueue-broker --help");
 }
 
 static enum nq_status read_flags(struct config *config, int argc, char *const argv[], struct config_error *error)
@@ -133,9 +149,9 @@ static enum nq_status read_flags(struct config *config, int argc, char *const ar
             return refuse(error, NQ_BAD_REQUEST, argv[optind - 1], NULL, "needs a value");
         }
         if (found == '?') {
-            return refuse(error, NQ_BAD_REQUEST, "unknown option", argv[optind - 1], "see netqueue-broker --help");
+            return refuse_option(argv[optind - 1], error);
         }
-        const struct option_spec *spec = found == 'h' ? option_find("help") : &option_specs[found - 1];
+        const struct option_spec *spec = found == 'h' ? option_find("help") : &option_specs[found - LONG_BASE];
         enum nq_status status = set_from_flag(config, spec, optarg, error);
         if (status != NQ_OK) {
             return status;

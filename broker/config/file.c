@@ -2,6 +2,8 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "options.h"
 
@@ -63,6 +65,33 @@ static enum nq_status read_text(const char *path, char **text, struct config_err
     return status;
 }
 
+// zconfig tells what it cannot read, and where, on stdout alone. This takes that line for the error.
+static zconfig_t *parse(const char *text, char *why, size_t why_size)
+{
+    static const char mark[] = "(zconfig): ";
+    char told[256] = "";
+    int out = dup(STDOUT_FILENO);
+    int aside = memfd_create("zconfig", MFD_CLOEXEC);
+    bool taken = out >= 0 && aside >= 0 && fflush(stdout) == 0 && dup2(aside, STDOUT_FILENO) >= 0;
+    zconfig_t *root = zconfig_str_load(text);
+    if (taken) {
+        fflush(stdout);
+        dup2(out, STDOUT_FILENO);
+        ssize_t got = pread(aside, told, sizeof(told) - 1, 0);
+        told[got > 0 ? got : 0] = '\0';
+    }
+    if (out >= 0) {
+        close(out);
+    }
+    if (aside >= 0) {
+        close(aside);
+    }
+    const char *at = strstr(told, mark);
+    at = at == NULL ? "" : at + strlen(mark);
+    snprintf(why, why_size, "%.*s", (int)strcspn(at, "\n"), at);
+    return root;
+}
+
 enum nq_status config_file_read(struct config *config, const char *path, struct config_error *error)
 {
     char *text = NULL;
@@ -71,10 +100,11 @@ enum nq_status config_file_read(struct config *config, const char *path, struct 
         return status;
     }
     zsys_handler_set(NULL); // signals are ours
-    zconfig_t *root = zconfig_str_load(text);
+    char told[160];
+    zconfig_t *root = parse(text, told, sizeof(told));
     free(text);
     if (root == NULL) {
-        return refuse(error, path, "not lines of the form `option = value`", "");
+        return refuse(error, path, "not lines of the form `option = value`", told);
     }
     for (zconfig_t *entry = zconfig_child(root); entry != NULL && status == NQ_OK; entry = zconfig_next(entry)) {
         status = apply(config, path, entry, error);

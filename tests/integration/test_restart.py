@@ -162,6 +162,34 @@ def data_directory_that_cannot_be(lab):
 
 
 @scenario
+def store_of_another_version(lab):
+    """what this broker cannot read is storage (73), behind which no service manager starts it again; check and compact say the same"""
+    broker = lab.broker()
+    broker.stop()
+    path = os.path.join(broker.data, "data.mdb")
+    with open(path, "rb") as file:
+        data = file.read()
+    check(b"format\x01" in data, "where the format stands")
+    with open(path, "wb") as file:
+        file.write(data.replace(b"format\x01", b"format\x4d"))
+    for args in (["--listen", "tcp://127.0.0.1:*", "--data", broker.data], ["check", broker.data], ["compact", broker.data]):
+        ended = lab.run("netqueue-broker", *args, timeout=20).expect(73)
+        check(b"77" in ended.err.splitlines()[-1], "%s names the format: %r", args, ended.err)
+
+
+@scenario
+def endpoint_file_that_cannot_be(lab):
+    """a directory in its place: 78, one line that names it, and nothing is left beside it"""
+    place = lab.path("place")
+    os.makedirs(os.path.join(place, "endpoint"))
+    broker = lab.broker(start=False)
+    ended = lab.run("netqueue-broker", "--listen", "tcp://127.0.0.1:*", "--data", broker.data, "--endpoint-file", os.path.join(place, "endpoint"), timeout=20)
+    check(place.encode() in ended.expect(78).err.splitlines()[-1], "stderr %r", ended.err)
+    check_equal(os.listdir(place), ["endpoint"], "beside it")
+    broker.start()
+
+
+@scenario
 def stop_while_everything_runs(lab):
     """SIGTERM under load ends with 0, quickly"""
     broker = lab.broker()

@@ -196,6 +196,8 @@ static void expect_error(enum nq_status status, int exit_code, const char *part,
 Test(config, wrong_usage_is_64_and_says_what)
 {
     expect_error(NQ_BAD_REQUEST, 64, "--nonsense", WORDS("--nonsense"));
+    expect_error(NQ_BAD_REQUEST, 64, "unknown option '-x'", WORDS("-xh"));
+    expect_error(NQ_BAD_REQUEST, 64, "--memory: takes no value", WORDS("--memory=yes"));
     expect_error(NQ_BAD_REQUEST, 64, "--lease", WORDS("--lease", "soon"));
     expect_error(NQ_BAD_REQUEST, 64, "needs a value", WORDS("--lease"));
     expect_error(NQ_BAD_REQUEST, 64, "expected 1ms to", WORDS("--lease", "0"));
@@ -204,6 +206,7 @@ Test(config, wrong_usage_is_64_and_says_what)
     expect_error(NQ_BAD_REQUEST, 64, "only one", WORDS("--memory", "--data", "x"));
     expect_error(NQ_BAD_REQUEST, 64, "serve", WORDS("serve"));
     expect_error(NQ_BAD_REQUEST, 64, "directory", WORDS("check"));
+    expect_error(NQ_BAD_REQUEST, 64, "directory", WORDS("compact", ""));
     expect_error(NQ_BAD_REQUEST, 64, "empty", WORDS("--data", ""));
 }
 
@@ -214,8 +217,10 @@ Test(config, environment_and_file_errors_are_78_and_say_where)
     unsetenv("NETQUEUE_BROKER_MAX_DISK");
     expect_error(NQ_BAD_CONFIG, 78, "No such file", WORDS("--config", "/nonexistent/file"));
     expect_error(NQ_BAD_CONFIG, 78, "/tmp: cannot be read", WORDS("--config", "/tmp"));
-    const char *const texts[] = {"leese = 1s\n", "lease = soon\n", "sync\n    lease = 1\n", "config = /tmp/y\n"};
-    const char *const parts[] = {"leese: no such option", "lease = soon: expected a duration", "sync", "config: no such option"};
+    const char *const texts[] = {"leese = 1s\n", "lease = soon\n", "sync\n    lease = 1\n", "config = /tmp/y\n",
+                                 "lease = 1s\nlisten tcp://x\n"};
+    const char *const parts[] = {"leese: no such option", "lease = soon: expected a duration", "sync", "config: no such option",
+                                 "(2) invalid syntax 'tcp://x'"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         char path[] = "/tmp/nq-config-XXXXXX";
         make_file(path, texts[i]);
