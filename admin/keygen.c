@@ -96,6 +96,19 @@ static enum nq_status broker_keys(struct admin *admin, const char *dir, struct k
     return status;
 }
 
+// A client whose folder has been handed out gets no second one, with keys that nobody would let in.
+static bool name_is_free(const char *authorised, const char *name)
+{
+    char path[PATH_BYTES + KEYS_NAME_BYTES_MAX + 2];
+    struct stat there;
+    snprintf(path, sizeof(path), "%s/%s", authorised, name);
+    if (lstat(path, &there) != 0) {
+        return true;
+    }
+    cli_report("%s: is there already", path);
+    return false;
+}
+
 // The client's folder is complete before the broker lets it in.
 static enum nq_status client_keys(struct admin *admin, const char *keys, const char *name, const char *broker_key,
                                   const struct client_roles *granted, struct keys_error *error)
@@ -105,7 +118,7 @@ static enum nq_status client_keys(struct admin *admin, const char *keys, const c
     struct keys_pair pair = {0};
     snprintf(dir, sizeof(dir), "%s/clients/%s", keys, name);
     snprintf(authorised, sizeof(authorised), "%s/" KEYS_AUTHORISED, keys);
-    if (!make_dir(dir, true)) {
+    if (!name_is_free(authorised, name) || !make_dir(dir, true)) {
         return NQ_BAD_CONFIG;
     }
     enum nq_status status = keys_make_pair(dir, KEYS_CLIENT, NULL, 0, &pair, error);

@@ -97,6 +97,7 @@ def keygen_again(lab):
     error = lab.run("netqueue", "keygen", ring.dir, "alice").expect(78).one_line_error()
     check(ring.authorised("alice") in error and "is there already" in error, error)
     check_equal(read(ring.authorised("alice")), before, "alice's key")
+    check(not os.path.exists(ring.of("alice")), "a folder with keys that nobody lets in")
 
 
 @scenario
