@@ -18,6 +18,7 @@ struct input_json {
     size_t body_max;
     uint64_t delay_ms;
     struct cli_buffer decoded;
+    struct cli_buffer name; // of a header, decoded
 };
 
 static enum input_result wrong(struct input_json *self, const char *what)
@@ -41,7 +42,7 @@ static bool read_delay(const json_t *value, uint64_t *delay_ms)
 // Whether `key` is one that an item may have; those the consumer prints and a put does not need are passed over.
 static bool is_known(const char *key)
 {
-    static const char *const keys[] = {"body",  "body_base64", "headers",  "headers_base64", "delay",
+    static const char *const keys[] = {"body",  "body_base64", "headers",  "headers_base64", "more_headers_base64", "delay",
                                        "queue", "seq",         "failures", "deliveries",     "redelivered"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strcmp(key, keys[i]) == 0) {
@@ -73,6 +74,13 @@ static bool read_bytes(struct input_json *self, const json_t *value, bool base64
     return true;
 }
 
+// A header of the item added last, unless it is the broker's.
+static bool keep_header(struct chunk *chunk, const char *name, const char *data, size_t len, const char **why)
+{
+    *why = "out of memory";
+    return strncmp(name, BROKERS_HEADERS, strlen(BROKERS_HEADERS)) == 0 || chunk_add_header(chunk, name, data, len);
+}
+
 static bool add_headers(struct input_json *self, json_t *headers, bool base64, struct chunk *chunk, const char **why)
 {
     const char *name;
@@ -85,14 +93,43 @@ static bool add_headers(struct input_json *self, json_t *headers, bool base64, s
     {
         const char *data;
         size_t len;
-        if (strncmp(name, BROKERS_HEADERS, strlen(BROKERS_HEADERS)) == 0) {
-            continue;
-        }
-        if (!read_bytes(self, value, base64, &data, &len, why)) {
+        if (!read_bytes(self, value, base64, &data, &len, why) || !keep_header(chunk, name, data, len, why)) {
             return false;
         }
-        if (!chunk_add_header(chunk, name, data, len)) {
-            *why = "out of memory";
+    }
+    return true;
+}
+
+static const char not_pairs[] = "\"more_headers_base64\" is not a list of pairs";
+
+static bool add_pair(struct input_json *self, const json_t *pair, struct chunk *chunk, const char **why)
+{
+    const char *data;
+    size_t len;
+    *why = not_pairs;
+    if (json_array_size(pair) != 2 || !read_bytes(self, json_array_get(pair, 0), true, &data, &len, why)) {
+        return false;
+    }
+    self->name.len = 0;
+    cli_buffer_add(&self->name, data, len);
+    cli_buffer_add_byte(&self->name, '\0');
+    *why = "out of memory";
+    return !self->name.failed && read_bytes(self, json_array_get(pair, 1), true, &data, &len, why) &&
+           keep_header(chunk, self->name.data, data, len, why);
+}
+
+// What cannot stand in an object: a name that is not UTF-8, or that is there already.
+static bool add_pairs(struct input_json *self, const json_t *pairs, struct chunk *chunk, const char **why)
+{
+    size_t at;
+    json_t *pair;
+    *why = not_pairs;
+    if (pairs != NULL && !json_is_array(pairs)) {
+        return false;
+    }
+    json_array_foreach(pairs, at, pair)
+    {
+        if (!add_pair(self, pair, chunk, why)) {
             return false;
         }
     }
@@ -133,7 +170,8 @@ static enum input_result add_item(struct input_json *self, json_t *object, struc
         return wrong(self, "out of memory");
     }
     if (!add_headers(self, json_object_get(object, "headers"), false, chunk, &why) ||
-        !add_headers(self, json_object_get(object, "headers_base64"), true, chunk, &why)) {
+        !add_headers(self, json_object_get(object, "headers_base64"), true, chunk, &why) ||
+        !add_pairs(self, json_object_get(object, "more_headers_base64"), chunk, &why)) {
         chunk->count--; // not an item after all
         return wrong(self, why);
     }
@@ -164,6 +202,7 @@ static void json_destroy(struct input *input)
     struct input_json *self = (struct input_json *)input;
     splitter_fini(&self->splitter);
     cli_buffer_fini(&self->decoded);
+    cli_buffer_fini(&self->name);
     free(self);
 }
 
