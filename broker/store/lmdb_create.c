@@ -128,13 +128,46 @@ void lmdb_forget_copy(const char *dir)
     unlink(path); // mostly there is none
 }
 
+// The file that it takes the place of, if there is one, may be another user's: whoever compacts it, the broker must find it its own.
+static int take_owner(int fd, const char *dir)
+{
+    char path[PATH_BYTES];
+    struct stat old;
+    struct stat own;
+    path_of(path, dir, "data.mdb");
+    if (stat(path, &old) != 0) {
+        return errno == ENOENT ? 0 : errno;
+    }
+    if (fstat(fd, &own) != 0) {
+        return errno;
+    }
+    bool same_owner = own.st_uid == old.st_uid && own.st_gid == old.st_gid;
+    if (!same_owner && fchown(fd, old.st_uid, old.st_gid) != 0) {
+        return errno;
+    }
+    return own.st_mode == old.st_mode || fchmod(fd, old.st_mode & 0777) == 0 ? 0 : errno;
+}
+
+// A file of our own: what an earlier one has left may be anything by now.
+static int open_copy(const char *path, const char *dir, int *fd)
+{
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return errno;
+    }
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return *fd < 0 ? errno : take_owner(*fd, dir);
+}
+
 enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *error)
 {
     char path[PATH_BYTES];
     char what[256];
     path_of(path, dir, "data.mdb.new");
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int rc = fd < 0 ? errno : mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
+    int fd = -1;
+    int rc = open_copy(path, dir, &fd);
+    if (rc == 0) {
+        rc = mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
+    }
     if (rc == 0 && fsync(fd) != 0) {
         rc = errno;
     }

@@ -1,6 +1,8 @@
 // check and compact: what can be done while no broker has the store open. What check looks for is in check_*.c.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -74,12 +76,53 @@ static bool is_open_elsewhere(const char *dir)
     return is;
 }
 
+// Where nothing can be written (a snapshot, a store of somebody else's): a lock that is there can be had all the same, and without one no
+// broker starts on a file system that is read-only.
+static int lock_to_read(const char *dir, int *lock_fd)
+{
+    int rc = lmdb_lock_dir(dir, lock_fd);
+    if (rc != EROFS && rc != EACCES) {
+        return rc;
+    }
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/lock", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && rc == EROFS) {
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        return rc;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        rc = errno;
+        close(fd);
+        return rc;
+    }
+    *lock_fd = fd;
+    return 0;
+}
+
+// Root may look at the store of a broker that is another user, who must be able to use a lock that is made here. Only one that is: what
+// stands under that name may be a link to anything.
+static void make_lock_for_owner(const char *dir)
+{
+    char path[4096];
+    struct stat folder;
+    snprintf(path, sizeof(path), "%s/lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        (void)!(stat(dir, &folder) == 0 && fchown(fd, folder.st_uid, folder.st_gid) == 0); // who may not do that is not root
+        close(fd);
+    }
+}
+
 // The directory's lock, so that no broker starts meanwhile. -1: error is filled.
 static int lock_for_offline(const char *dir, struct store_error *error)
 {
     int fd = -1;
     char what[256];
-    int rc = lmdb_lock_dir(dir, &fd);
+    make_lock_for_owner(dir);
+    int rc = lock_to_read(dir, &fd);
     if (rc == 0 && is_open_elsewhere(dir)) {
         close(fd);
         fd = -1;

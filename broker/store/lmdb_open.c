@@ -197,7 +197,8 @@ static enum nq_status no_room_for_map(const char *dir, struct store_error *error
 
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error)
 {
-    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (sync ? 0 : MDB_NOSYNC) | (read_only ? MDB_RDONLY : 0);
+    // Who only reads has the directory's lock, and leaves no file of LMDB's behind.
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (sync ? 0 : MDB_NOSYNC) | (read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
     int rc = ENOMEM;
     for (uint64_t map_bytes = map_bytes_first(); map_bytes >= MAP_BYTES_LEAST; map_bytes /= 2) { // others may have taken of it
         MDB_env *env;

@@ -7,6 +7,7 @@ import time
 sys.dont_write_bytecode = True
 from nqlab import Skip, Status, check, check_equal, main, scenario, until
 from nqlab.history import Getter, History, Putter
+from nqlab.lab import Program
 
 
 def broker_with_backups(lab, *flags):
@@ -197,6 +198,48 @@ def check_and_compact(lab):
     for action in ("check", "compact"):
         text = lab.run("netqueue-broker", action, lab.path("nowhere")).expect(73).one_line_error()
         check("nowhere" in text, "%s of nothing: %s", action, text)
+
+
+@scenario
+def stores_of_others(lab):
+    """root checks and compacts a store of another user: the files stay that user's, and nothing is left that he cannot use"""
+    if os.geteuid() != 0:
+        raise Skip("not root")
+    broker, folder = broker_with_backups(lab)
+    broker.client().put("q", *[b"%d" % i for i in range(100)])
+    broker.admin("backup", "copy").expect(0)
+    copy = os.path.join(folder, "copy")
+    os.chmod(os.path.join(copy, "data.mdb"), 0o640)
+    for path in (copy, os.path.join(copy, "data.mdb")):
+        os.chown(path, 10001, 10002)
+    for action in ("check", "compact", "check"):
+        lab.run("netqueue-broker", action, copy).expect(0, action)
+    found = {name: os.stat(os.path.join(copy, name)) for name in os.listdir(copy)}
+    check_equal({name: (status.st_uid, status.st_gid) for name, status in found.items()}, {"data.mdb": (10001, 10002), "lock": (10001, 10002)}, "owners")
+    check_equal(found["data.mdb"].st_mode & 0o777, 0o640, "mode of the data")
+
+
+@scenario
+def read_only_stores(lab):
+    """check reads a store on a file system that is read-only, with the broker's lock or without; compact says why it cannot"""
+    if os.geteuid() != 0 or os.spawnlp(os.P_WAIT, "unshare", "unshare", "-m", "true") != 0:
+        raise Skip("not root, or no private mount namespace here")
+    broker, folder = broker_with_backups(lab)
+    broker.client().put("q", "x")
+    broker.admin("backup", "copy").expect(0)
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+    def run(action, store):
+        command = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, store, lab.bin("netqueue-broker"), action, store]
+        return Program(lab, command).wait(20)
+
+    copy = os.path.join(folder, "copy")
+    run("check", copy).expect(0, "a backup")
+    check("Read-only" in run("compact", copy).expect(73).one_line_error(), "compact says why")
+    check("using" in run("check", broker.data).expect(73).one_line_error(), "a store that is in use")
+    broker.stop()
+    run("check", broker.data).expect(0, "a store that is not in use")
+    check_equal(os.listdir(copy), ["data.mdb"], "what is in the backup")
 
 
 def drain_all_but(client, queue, count):
