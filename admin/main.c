@@ -84,8 +84,14 @@ static bool check_words(struct admin *admin)
 
 static bool print_out(struct admin *admin)
 {
-    bool ok = !admin->out.failed && (admin->out.len == 0 || fwrite(admin->out.data, 1, admin->out.len, stdout) == admin->out.len);
-    return ok && cli_close_stdout() == 0;
+    if (admin->out.failed) {
+        cli_report("out of memory");
+        return false;
+    }
+    if (admin->out.len > 0) {
+        fwrite(admin->out.data, 1, admin->out.len, stdout); // what goes wrong is told as it is closed
+    }
+    return cli_close_stdout() == 0;
 }
 
 static int execute_offline(struct admin *admin)

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -94,27 +95,46 @@ static int exit_code(const struct worker *workers, size_t count)
     return failed ? 1 : 0;
 }
 
+// All or none: those that have begun would work on, and nobody would see that some are missing.
+static size_t prepare_all(struct worker *workers, const struct consumer_options *options, bool *ok)
+{
+    size_t prepared = 0;
+    *ok = true;
+    while (*ok && prepared < options->threads) {
+        *ok = prepare(&workers[prepared], options, (unsigned)prepared + 1);
+        prepared++;
+    }
+    return prepared;
+}
+
 static int consume(const struct consumer_options *options)
 {
-    size_t count = (size_t)options->threads;
-    struct worker *workers = calloc(count, sizeof(*workers));
-    pthread_t *threads = calloc(count, sizeof(*threads));
+    size_t prepared = 0;
     size_t started = 0;
-    bool ok = workers != NULL && threads != NULL;
-    for (; ok && started < count; started += ok ? 1 : 0) {
-        struct worker *worker = &workers[started];
-        ok = prepare(worker, options, (unsigned)started + 1) && pthread_create(&threads[started], NULL, thread_main, worker) == 0;
+    bool ok = false;
+    struct worker *workers = calloc((size_t)options->threads, sizeof(*workers));
+    pthread_t *threads = calloc((size_t)options->threads, sizeof(*threads));
+    if (workers != NULL && threads != NULL) {
+        prepared = prepare_all(workers, options, &ok);
+    } else {
+        cli_report("out of memory");
+    }
+    while (ok && started < prepared) {
+        ok = pthread_create(&threads[started], NULL, thread_main, &workers[started]) == 0;
+        started += ok ? 1 : 0;
         if (!ok) {
-            worker_fail(worker, NQ_NO_MEMORY, "cannot start a thread");
-            cli_unlisten(&worker->listener);
-            nq_client_destroy(&worker->client);
+            worker_fail(&workers[started], NQ_NO_MEMORY, "cannot start a thread");
+            raise(SIGTERM); // the others end as at any signal
         }
+    }
+    for (size_t i = started; i < prepared; i++) {
+        cli_unlisten(&workers[i].listener);
+        nq_client_destroy(&workers[i].client);
     }
     for (size_t i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
     }
-    int code =
-        workers != NULL && threads != NULL ? exit_code(workers, ok ? count : started + 1) : nq_status_exit_code(NQ_NO_MEMORY);
+    int code = prepared > 0 ? exit_code(workers, prepared) : nq_status_exit_code(NQ_NO_MEMORY);
     free(workers);
     free(threads);
     return code;

@@ -40,6 +40,14 @@ bool output_is_full(const struct output *output)
     return output->count == OUTPUT_ITEMS || output->bytes.len >= OUTPUT_BYTES;
 }
 
+static const char *what_becomes_of_items(const struct consumer_options *options)
+{
+    if (options->peek || options->command != NULL) {
+        return "";
+    }
+    return options->at_most_once ? "; what was not written is lost" : "; what was not written goes back to the queue";
+}
+
 static bool write_piece(struct worker *worker, const char **data, size_t *len)
 {
     uint64_t grace_ms = worker_is_stopping(worker) ? worker_grace_left_ms(worker) : NQ_WAIT_FOREVER;
@@ -60,7 +68,7 @@ static bool write_piece(struct worker *worker, const char **data, size_t *len)
         return true;
     }
     char text[96];
-    snprintf(text, sizeof(text), "stdout: %s; what was not written goes back to the queue", strerror(written < 0 ? errno : EPIPE));
+    snprintf(text, sizeof(text), "stdout: %s%s", strerror(written < 0 ? errno : EPIPE), what_becomes_of_items(worker->options));
     worker->exit_code = worker->exit_code == 0 ? 1 : worker->exit_code;
     worker_fail(worker, NQ_CLOSED, text);
     return false;

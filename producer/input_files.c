@@ -69,7 +69,8 @@ static enum input_result files_next(struct input *input, struct chunk *chunk)
         return INPUT_END;
     }
     if (input->fd < 0) {
-        input->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+        // A named pipe whose other end nobody has opened yet is waited for as any other input.
+        input->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (input->fd < 0) {
             return input_fail(input, "%.150s: %s", path, strerror(errno));
         }

@@ -98,14 +98,14 @@ static void sum_up(const struct dealer *dealer, struct outcome *outcome)
 static void join_queue(const struct dealer *dealer, struct outcome *outcome)
 {
     struct nq_client *client = dealer->senders[0].client;
-    enum nq_status status;
-    do {
+    enum nq_status status = NQ_INTERRUPTED;
+    while (status == NQ_INTERRUPTED && cli_signals_count() == 0) {
         status = nq_join(client, dealer->options->queue, NQ_WAIT_FOREVER);
-    } while (status == NQ_INTERRUPTED && cli_signals_count() == 0);
+    }
     if (status == NQ_OK || (status == NQ_NO_SUCH_QUEUE && outcome->puts == 0)) {
         return;
     }
-    cli_report("%s", nq_error_text(client));
+    cli_report("%s", status == NQ_INTERRUPTED ? "stopped before everything was done" : nq_error_text(client));
     outcome->status = status;
     outcome->exit_code = nq_status_exit_code(status);
 }
@@ -141,7 +141,7 @@ static void run(const struct producer_options *options, struct nq_client *client
         deal_all(&dealer);
         deal_wait(&dealer);
         sum_up(&dealer, outcome);
-        if (outcome->status == NQ_OK && options->join && cli_signals_count() == 0) {
+        if (outcome->status == NQ_OK && options->join) {
             join_queue(&dealer, outcome);
         }
     }

@@ -20,7 +20,7 @@ static void notify(const struct sender *sender, struct chunk *chunk, uint64_t un
         }
         fprintf(stdout, " appended to queue by %s\n", sender->name);
     }
-    fflush(stdout);
+    cli_flush_stdout();
     funlockfile(stdout);
 }
 

@@ -12,6 +12,7 @@
 static const char *program_name = "netqueue";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool progress_shown;
+static int stdout_errno; // of the first write that failed; stdout's own lock guards it
 
 void cli_report_name(const char *name)
 {
@@ -56,12 +57,22 @@ void cli_keep_standard_streams(void)
     }
 }
 
+void cli_flush_stdout(void)
+{
+    flockfile(stdout);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && stdout_errno == 0) {
+        stdout_errno = errno != 0 ? errno : EIO;
+    }
+    funlockfile(stdout);
+}
+
 int cli_close_stdout(void)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
+    cli_flush_stdout();
+    if (stdout_errno == 0) {
         return 0;
     }
-    cli_report("stdout: %s", strerror(errno));
+    cli_report("stdout: %s", strerror(stdout_errno));
     return 1;
 }
 

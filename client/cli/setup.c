@@ -1,6 +1,7 @@
 #include "setup.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "report.h"
@@ -16,6 +17,19 @@ void cli_worker_name(char *out, size_t size, const char *role, const char *name,
     }
 }
 
+// "-s $BROKER" without a BROKER: the library would go to the default endpoint, and to another broker than was meant.
+static bool names_a_server(const struct cli_common *common)
+{
+    for (size_t i = 0; i < common->servers.count; i++) {
+        const char *server = common->servers.values[i];
+        if (server[strspn(server, ", ")] == '\0') {
+            cli_report("server '%s': expected tcp://HOST:PORT or ipc://PATH", server);
+            return false;
+        }
+    }
+    return true;
+}
+
 struct nq_client *cli_client_create(const struct cli_common *common, const char *name, uint32_t workers, enum nq_status *status)
 {
     struct nq_client_options options = {
@@ -28,6 +42,10 @@ struct nq_client *cli_client_create(const struct cli_common *common, const char 
     };
     struct nq_client *client = NULL;
     const char *why = NULL;
+    if (!names_a_server(common)) {
+        *status = NQ_BAD_REQUEST;
+        return NULL;
+    }
     *status = nq_client_create(&options, &client, &why);
     if (*status != NQ_OK) {
         cli_report("%s", why != NULL ? why : nq_status_text(*status));

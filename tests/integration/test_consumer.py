@@ -8,6 +8,7 @@ import time
 
 sys.dont_write_bytecode = True
 from nqlab import check, check_equal, main, scenario, until
+from nqlab.lab import Program
 
 
 def filled(lab, count=10, *flags, memory=True):
@@ -147,6 +148,16 @@ def threads(lab):
     lines = broker.consume("q", "--threads", "4", "--exit-when-empty").expect(0).lines
     check_equal(sorted(map(int, lines)), list(range(5000)), "lines")
     check_equal(broker.stat("q").dones, 5000, "dones")
+
+
+@scenario
+def threads_that_cannot_be(lab):
+    """no descriptors for so many: it says so and ends, instead of working on with some of them"""
+    broker = filled(lab, 3)
+    command = ["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh", lab.bin("netqueue-consumer"), "-s", broker.endpoint, "--threads", "60", "q"]
+    text = Program(lab, command).wait().expect(69).one_line_error()
+    check("out of" in text, "it says why: %s", text)
+    broker.await_stat("q", ready=3, leased=0)
 
 
 @scenario

@@ -51,7 +51,25 @@ def files(lab):
     first, second = lab.write("f1", b"first\nfile\n"), lab.write("f2", b"\0second")
     broker.produce("q", "--file", first, "--file", second).expect(0)
     check_equal(bodies(broker, "q"), [b"first\nfile\n", b"\0second"], "bodies")
-    check("missing" in broker.produce("q", "--file", lab.path("missing")).one_line_error(), "the error names the file")
+    for wrong in ("missing", "."):
+        check(lab.path(wrong) in broker.produce("q", "--file", lab.path(wrong)).expect(64).one_line_error(), "the error names the file")
+
+
+@scenario
+def named_pipes(lab):
+    """--file of a pipe that nobody writes to yet keeps neither the items before it nor a signal waiting"""
+    broker = lab.broker(memory=True)
+    first, pipe = lab.write("f1", b"first"), lab.path("pipe")
+    os.mkfifo(pipe)
+    producer = broker.spawn("netqueue-producer", "q", "--file", first, "--file", pipe)
+    broker.await_stat("q", ready=1)
+    producer.signal(signal.SIGTERM)
+    producer.wait(20).expect(0)
+    producer = broker.spawn("netqueue-producer", "q", "--file", pipe)
+    with open(pipe, "wb") as file:
+        file.write(b"through the pipe")
+    producer.wait(20).expect(0)
+    check_equal(bodies(broker, "q"), [b"first", b"through the pipe"], "bodies")
 
 
 @scenario
@@ -67,6 +85,22 @@ def json_lines_round_trip(lab):
     item = client.get_one("q")
     check_equal((item.body, item.headers), (b"plain", [(b"colour", b"blue")]), "item")
     broker.produce("q", "--json-lines", input=b"{nonsense\n").expect(64).one_line_error()
+
+
+@scenario
+def any_headers_as_json(lab):
+    """headers with the same name twice, names and values that are no text: each line is JSON, and the producer takes it back"""
+    broker = lab.broker(memory=True)
+    headers = ["-H", "twice=1", "-H", "twice=2", "-H", b"\xff=name", "-H", b"value=\xff", "-H", b"twice=\xfe"]
+    broker.produce("q", "x", *headers).expect(0)
+    printed = broker.consume("q", "--json", "--exit-when-empty").expect(0).out
+    check_equal(json.loads(printed.decode("utf-8"))["headers"], {"twice": "1"}, "what is text")
+    broker.produce("q", "--json-lines", input=printed).expect(0)
+    found = broker.client().get_one("q").headers
+    check_equal(sorted(found), sorted([(b"twice", b"1"), (b"twice", b"2"), (b"twice", b"\xfe"), (b"\xff", b"name"), (b"value", b"\xff")]), "headers")
+    check_equal([value for name, value in found if name == b"twice"], [b"1", b"2", b"\xfe"], "in their order")
+    for pairs in (b'{}', b'[["YQ=="]]', b'[["YQ==", 1]]', b'["YQ==", "YQ=="]'):
+        broker.produce("q", "--json-lines", input=b'{"body": "x", "more_headers_base64": %s}\n' % pairs).expect(64).one_line_error()
 
 
 @scenario
@@ -156,7 +190,38 @@ def interrupted_producer(lab):
     broker.await_stat("q", ready=1, waiting_puts=0)
 
 
+@scenario
+def interrupted_before_the_join(lab):
+    """SIGTERM on a producer with --join that still reads: what it has read is stored, and that not all is done is no success"""
+    broker = lab.broker(memory=True)
+    stdin, feed = os.pipe()
+    producer = broker.spawn("netqueue-producer", "-q", "--join", "q", stdin=stdin)
+    os.close(stdin)
+    os.write(feed, b"read\nnot read yet")
+    broker.await_stat("q", ready=1)
+    producer.signal(signal.SIGTERM)
+    check("done" in producer.wait(20).expect(75).one_line_error(), "it says why: %r", producer.err)
+    os.close(feed)
+
+
 # -------------------------------------------------------------------------------------------------- mistakes of all programs
+
+
+@scenario
+def full_output(lab):
+    """stdout is a full disk: 1 and one line that says so, also of more than a buffer holds; nothing is lost"""
+    broker = lab.broker(memory=True)
+    broker.produce("q", "--whole", input=b"z" * 100000).expect(0)
+    with open("/dev/full", "wb") as full:
+        for program, *args in (["netqueue", "list"], ["netqueue", "peek", "q"], ["netqueue-consumer", "--peek", "q"], ["netqueue-consumer", "q"],
+                               ["netqueue-producer", "-q", "--notify", "other", "x"], ["netqueue-producer", "--help"]):
+            text = broker.run(program, *args, stdout=full).expect(1).one_line_error()
+            check("stdout: No space left" in text, "%s %s: %s", program, args, text)
+            check_equal("goes back" in text, (program, args) == ("netqueue-consumer", ["q"]), "what becomes of items: %s" % text)
+        broker.await_stat("q", ready=1, leased=0, dones=0)
+        text = broker.consume("--at-most-once", "q", stdout=full).expect(1).one_line_error()
+        check("is lost" in text, "at most once: %s", text)
+    check_equal(broker.stat("other").ready, 1, "what was put and could not be told")
 
 
 @scenario
@@ -202,7 +267,8 @@ def server_flag_and_environment(lab):
     lab.run("netqueue-producer", "--timeout", "20s", "-s", NOWHERE, "-s", broker.endpoint, "q", "b").expect(0)
     lab.run("netqueue-producer", "--timeout", "300ms", "q", "c", env={"NETQUEUE_SERVER": NOWHERE}).expect(69)
     check_equal(broker.stat("q").ready, 2, "ready")
-    lab.run("netqueue", "-s", "not an endpoint", "list").expect(64).one_line_error()
+    for wrong in ("not an endpoint", "", " , "):  # nothing, as of a variable that is not set, must not be the default broker
+        lab.run("netqueue", "-s", wrong, "list").expect(64).one_line_error()
 
 
 @scenario
@@ -217,6 +283,8 @@ def broker_configuration(lab):
     lab.run("netqueue-broker", "--memory", "--config", lab.path("missing.conf")).expect(78).one_line_error()
     wrong = lab.write("wrong.conf", b"no-such-option = 1\n")
     check("no-such-option" in lab.run("netqueue-broker", "--memory", "--config", wrong).expect(78).one_line_error(), "names the option")
+    unreadable = lab.run("netqueue-broker", "--memory", "--config", lab.write("unreadable.conf", b"listen tcp://127.0.0.1:1\n")).expect(78)
+    check("(1)" in unreadable.one_line_error() and unreadable.out == b"", "one line, which says where: %r, %r", unreadable.err, unreadable.out)
     refused = lab.run("netqueue-broker", "--memory", "--listen", "tcp://0.0.0.0:*", timeout=10)
     check(refused.code in (64, 78), "listening beyond loopback without --insecure: exit code %d", refused.code)
     lab.run("netqueue-broker", "--memory", "--listen", "nonsense").expect(64)
@@ -224,9 +292,11 @@ def broker_configuration(lab):
 
 @scenario
 def busy_port(lab):
-    """a port that is taken: one clear line, no crash"""
+    """a port that is taken: one clear line, no crash, and who has it is found as before"""
     broker = lab.broker(memory=True)
-    second = lab.run("netqueue-broker", "--memory", "--listen", broker.endpoint, timeout=20)
+    second = lab.run("netqueue-broker", "--memory", "--listen", broker.endpoint, "--endpoint-file", broker.endpoint_file, timeout=20)
+    with open(broker.endpoint_file, encoding="ascii") as file:
+        check_equal(file.read().split(), [broker.endpoint], "endpoint file")
     check(second.code not in (0, None) and second.code > 0, "exit code %s", second.code)
     check(b"5510" in second.err or broker.endpoint.encode() in second.err or b"in use" in second.err, "stderr %r", second.err)
 
