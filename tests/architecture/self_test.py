@@ -46,6 +46,7 @@ PLANTED = (
     ({"broker/store/lmdb.c": '#include "netqueue.pb-c.h"\n'}, "foreign"),
     ({"admin/main.c": "#include <jansson.h>\n", "consumer/main.c": "#include <jansson.h>\n"}, "foreign"),
     ({"client/transport.c": '#include "nowhere.h"\n'}, "include"),
+    ({"broker/main.c": "#include <engine.h>\n"}, "include"),
     ({"broker/new/new.c": '#include "engine.h"\n'}, "layer"),
     ({"proto/limits.h": "#pragma once\n"}, "name"),
     ({"broker/frontend/router.c": "int now(void)\n{\n    return (int)time(0);\n}\n"}, "clock"),
