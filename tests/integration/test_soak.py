@@ -8,6 +8,7 @@ import signal
 import statistics
 import sys
 import time
+from types import SimpleNamespace
 
 sys.dont_write_bytecode = True
 from nqlab import check, check_equal, main, scenario
@@ -292,6 +293,21 @@ def what_grows_is_seen(lab):
                        ("put_to_get_p50", 1), ("put_to_get_p99", 20)):
         found = growth(hour(**{name: leak}))[0]
         check(len(found) == 1 and found[0].startswith(name), "%s: %s", name, found)
+    for since, grew in ((15, False), (45, True)):  # of an hour: the first third is not looked at, the last is
+        files = [dict(one, disk=one["disk"] + 200 * MEBI * (minute >= since)) for minute, one in enumerate(hour())]
+        check(bool(growth(files)[0]) == grew, "files that are longer since minute %d: %s", since, growth(files))
+    check(not growth([dict(one, anon=one["anon"] + 100 * MEBI * (minute == 50)) for minute, one in enumerate(hour())])[0], "a moment is taken for growth")
+
+    # Which of it ends a soak, by its minutes and by the broker that it is of: that one lives, or is killed.
+    quiet = SimpleNamespace(sanitizer="", note=lambda text: None)
+    for minutes, leaks, ends in ((60, ({"put_p99": 20}, {}), True), (60, ({}, {"anon": MEBI}), True), (60, ({}, {}), False),
+                                 (0.2, ({"anon": MEBI}, {}), True), (0.2, ({"put_p99": 20}, {"anon": MEBI}), False)):
+        sites = [SimpleNamespace(name=name, samples=hour(**leak)) for name, leak in zip(("lives", "killed"), leaks)]
+        try:
+            judge_growth(quiet, sites, minutes)
+            check(not ends, "%s passes after %s minutes", leaks, minutes)
+        except AssertionError as error:
+            check(ends and "grew" in str(error), "%s after %s minutes: %s", leaks, minutes, error)
 
 
 def ended_with(program, text):
