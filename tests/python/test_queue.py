@@ -411,19 +411,6 @@ class Processes(unittest.TestCase):
         with q.get_item(timeout=80) as item:
             self.assertEqual((item.value, item.deliveries, item.failures), ("item", 2, 1))
 
-    def test_an_interrupted_get_takes_nothing(self):
-        q = make(name="interrupted")
-        program = "import netqueue\nq = netqueue.Queue(name='interrupted')\ntry:\n  q.get()\nexcept KeyboardInterrupt:\n  print(q.qsize())"
-        child = spawn_python("-c", program, stdout=subprocess.PIPE)
-        wait_until(lambda: q.stats().waiting_gets == 1, "the child waits")
-        child.send_signal(signal.SIGINT)
-        out, _ = child.communicate(timeout=80)
-        self.assertEqual((out, child.returncode), ("0\n", 0))
-        wait_until(lambda: q.stats().waiting_gets == 0, "it waits no longer")
-        q.put("item")
-        self.assertEqual(q.get(timeout=80), "item")
-        q.delete()
-
     def test_the_example_of_pythons_documentation(self):
         with open(os.path.join(harness.HERE, "worker_listing.py"), encoding="ascii") as file:
             ended = run_python("-c", file.read().replace("import queue", "import netqueue as queue"))

@@ -1,4 +1,5 @@
-"""What was got ahead and lies idle; waits that are interrupted while the broker is away."""
+"""What was got ahead and lies idle; waits that are interrupted, also while the broker is away."""
+import signal
 import subprocess
 import sys
 import unittest
@@ -28,6 +29,32 @@ class Prefetch(unittest.TestCase):
         stock = q._prefetched
         self.assertFalse(stock.grows or q._hub.stocks)
         self.assertEqual((len(stock.items), q.qsize()), (9, 19))
+
+
+class Interrupted(unittest.TestCase):
+    def test_an_interrupted_get_takes_nothing(self):
+        """Nor does it wait any longer, though its process goes on."""
+        q = net().Queue(name="interrupted")
+        child = spawn_python("-c", """if True:
+            import netqueue, sys
+            q = netqueue.Queue(name="interrupted")
+            try:
+                q.get()
+            except KeyboardInterrupt:
+                print(q.qsize(), flush=True)
+                sys.stdin.readline()""", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            wait_until(lambda: q.stats().waiting_gets == 1, "the child waits")
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(child.stdout.readline(), "0\n")
+            wait_until(lambda: q.stats().waiting_gets == 0, "it waits no longer")
+            q.put("item")
+            self.assertEqual(q.get(timeout=80), "item")
+            child.communicate("go\n", timeout=80)
+            self.assertEqual(child.returncode, 0)
+        finally:
+            child.kill()
+            q.delete()
 
 
 class Away(unittest.TestCase):
