@@ -46,6 +46,7 @@ class Rules:
             for _ in range(10):
                 with lock:
                     inside.append(1)
+                    in_thread(int)()  # the others have a turn
                     seen.append(len(inside))
                     inside.pop()
 
