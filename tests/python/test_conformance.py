@@ -110,6 +110,7 @@ class PutAndGet(Rules):
         q = self.make(1)
         q.put("first")
         q.get()
+        self.assertFalse(q.full())
         q.put_nowait("second")
         self.assertEqual(q.qsize(), 1)
 

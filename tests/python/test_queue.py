@@ -169,16 +169,12 @@ class InHand(unittest.TestCase):
         def use():
             q.put("item")
             q.get()
+            hot = hub.hot  # the I/O thread is not woken for a done, then
             q.task_done()
-            return hub.hot
+            return hot
 
         wait_until(use, "threads use the connection themselves")
-        q.put("item")
-        q.get()
-        waiting = in_thread(q.join)
-        harness.broker.await_stat(q.name, waiting_joins=1)
-        q.task_done()
-        self.assertTrue(waiting(10))
+        wait_until(lambda: harness.broker.stat(q.name).unfinished == 0, "the broker is told")
 
     def test_join_with_a_timeout_and_delayed_items(self):
         q = make()
