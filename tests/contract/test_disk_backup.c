@@ -255,6 +255,41 @@ Test(disk_backup, a_folder_that_is_not_there_is_named)
     rig_end(&backups.rig);
 }
 
+// What has taken its name must have it after a power cut, too.
+struct naming {
+    const char *parent;
+    bool named, synced;
+};
+
+static void note_name(void *context, const struct io_call *call)
+{
+    struct naming *naming = context;
+    naming->named = naming->named || call->kind == IO_RENAME;
+    naming->synced = naming->synced || (naming->named && call->kind == IO_SYNC && strcmp(call->path, naming->parent) == 0);
+}
+
+static int fail_none(void *context, const struct io_call *call)
+{
+    (void)context;
+    (void)call;
+    return 0;
+}
+
+Test(disk_backup, its_name_is_synced_before_it_is_told)
+{
+    struct backups backups;
+    struct store_error error;
+    start(&backups);
+    struct naming naming = {.parent = backups.parent};
+    const struct io_watcher watcher = {.folder = backups.parent, .context = &naming, .before = fail_none, .after = note_name};
+    io_watch(&watcher);
+    enum nq_status status = backup(&backups, &error);
+    io_watch(NULL);
+    cr_assert_eq(status, NQ_OK, "%s", error.text);
+    cr_assert(naming.synced);
+    rig_end(&backups.rig);
+}
+
 // -------------------------------------------------------------------------------------------------- a medium that fails or is full
 
 static struct {
