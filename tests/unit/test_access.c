@@ -112,6 +112,16 @@ Test(access, rights_add_up_over_patterns)
     cr_assert_not(access_same_rules(one, two));
     access_grant(two, ACCESS_GET, "a.?");
     cr_assert(access_same_rules(one, two));
+    struct principal *three;
+    struct principal *four;
+    access_add(access, "three", "k3", &three);
+    access_grant(three, ACCESS_PUT, "a.*,b");
+    access_grant(three, ACCESS_GET, "a.x");
+    cr_assert_not(access_same_rules(one, three), "another pattern");
+    access_add(access, "four", "k4", &four);
+    access_grant(four, ACCESS_PUT, "a.*,b");
+    access_grant(four, ACCESS_PUT, "a.?");
+    cr_assert_not(access_same_rules(one, four), "another right");
     access_destroy(&access);
 }
 
