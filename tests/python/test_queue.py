@@ -169,12 +169,16 @@ class InHand(unittest.TestCase):
         def use():
             q.put("item")
             q.get()
-            hot = hub.hot  # the I/O thread is not woken for a done, then
             q.task_done()
-            return hot
+            return hub.hot
 
         wait_until(use, "threads use the connection themselves")
-        wait_until(lambda: harness.broker.stat(q.name).unfinished == 0, "the broker is told")
+        q.put("item")
+        q.get()
+        waiting = in_thread(q.join)
+        harness.broker.await_stat(q.name, waiting_joins=1)
+        q.task_done()
+        self.assertTrue(waiting(10))
 
     def test_join_with_a_timeout_and_delayed_items(self):
         q = make()
