@@ -24,8 +24,8 @@ SLOW = Weather(delay=0.2, rate=16000)
 class Load:
     """Two putters and two getters that keep a history and, with `lines`, a producer and two consumers, all on the clients' host."""
 
-    def __init__(self, lab, network, lines=True, put_rate=10):
-        self.lab, self.network, self.history = lab, network, History()
+    def __init__(self, lab, network, lines=True, put_rate=10, filler=0):
+        self.lab, self.network, self.history = lab, network, History(filler)
         self.hands = [Hand(lab, self.history, kind, network.broker.endpoint, "q", rate, prefix=network.prefix(network.outside), keys=network.key_directory)
                       for kind, rate in (("putter", put_rate), ("putter", put_rate), ("getter", 0), ("getter", 0))]
         self.lines = Lines(lab, network, "lines", 200, 50) if lines else None
@@ -132,7 +132,7 @@ def what_the_link_does(lab):
 def bad_link(lab, network):
     """packets late, out of order, twice and lost, under load: all is done and, as no session ends, nothing twice"""
     network.link.both(BAD)
-    load = Load(lab, network)
+    load = Load(lab, network, filler=3000)  # frames of several packets: on a slow machine, too, there are some to overtake each other
     load.await_done(3000 if lab.long else 50)
     network.link.await_counts(lost=20, twice=20, overtaken=20)
     load.settle()

@@ -167,8 +167,9 @@ class Client:
             self.store_id = reply.hello.store_id
         return reply
 
-    def greet(self, seconds=5):
-        """HELLO on a connection that may be slow to come up: not before it has."""
+    def greet(self):
+        """HELLO on a connection that may be slow to come up: not before it has. One of several tries within the time-out."""
+        seconds = min(20, int(self.timeout / 12))
         if not self.socket.poll(seconds * 1000, zmq.POLLOUT):
             raise NoAnswer("the broker is away")
         return self.hello(timeout=seconds)

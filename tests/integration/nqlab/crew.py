@@ -1,6 +1,6 @@
 """Workers of history.py as processes of their own, which a test can kill and stop. What they note arrives in its history as lines.
 
-As a program, it is such a worker:  crew.py KIND NAME ENDPOINT QUEUE SEED RATE HOLD FILLER [KEYS]
+As a program, it is such a worker:  crew.py KIND NAME ENDPOINT QUEUE SEED RATE HOLD FILLER PATIENCE [KEYS]
 """
 import base64
 import json
@@ -20,6 +20,7 @@ from .keys import curve_of
 from .lab import Program
 
 KINDS = {"putter": Putter, "getter": Getter}
+PATIENCE = 60  # seconds that a worker waits for an answer over lost connections, on a machine that is as fast as others
 NOTES = ("wrong", "accepted", "finishing", "done", "lost_leases", "reconnects", "deliveries")
 
 
@@ -59,8 +60,8 @@ class Hand:
         self.name = "%s%d" % (kind, lab.next_number())
         self.expected = self.asked = False  # its end is our doing; it was asked to end
         reading, writing = os.pipe()
-        args = [*prefix, sys.executable, "-B", os.path.abspath(__file__), kind, self.name, endpoint, queue, lab.random.randrange(2 ** 31), rate, hold, history.filler]
-        args += [keys] if keys else []
+        args = [*prefix, sys.executable, "-B", os.path.abspath(__file__), kind, self.name, endpoint, queue,
+                lab.random.randrange(2 ** 31), rate, hold, history.filler, PATIENCE * lab.pace, *([keys] if keys else [])]
         with open(writing, "wb") as out:
             self.program = Program(lab, [str(arg) for arg in args], stdout=out, env={"TMPDIR": lab.dir})  # what it leaves when killed goes with the lab
         self.reader = threading.Thread(target=self._read, args=(reading,), daemon=True)
@@ -100,10 +101,11 @@ class Hand:
         self.program.signal(signal.SIGCONT)
 
 
-def main(kind, name, endpoint, queue, seed, rate, hold, filler, keys=None):
+def main(kind, name, endpoint, queue, seed, rate, hold, filler, patience, keys=None):
     told = Told(int(filler))
     signal.signal(signal.SIGTERM, lambda *_: told.stop_putting.set())
-    worker = KINDS[kind](told, endpoint, queue, int(seed), rate=float(rate), hold=float(hold), curve=curve_of(keys) if keys else None)
+    worker = KINDS[kind](told, endpoint, queue, int(seed), patience=int(patience), rate=float(rate), hold=float(hold),
+                         curve=curve_of(keys) if keys else None)
     worker.name = name
     worker.run()
     return 0

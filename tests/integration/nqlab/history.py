@@ -121,11 +121,11 @@ def settle(history, broker, workers, lab, queue="q"):
     history.stop_putting.set()
     for worker in workers:
         if worker.puts:
-            worker.join(90)
+            worker.join(90 * lab.pace)
     broker.await_stat(queue, 90, unfinished=0)
     history.stop_getting.set()
     for worker in workers:
-        worker.join(90)
+        worker.join(90 * lab.pace)
     check(not any(worker.is_alive() for worker in workers), "a worker hangs")
     history.check_nothing_lost()
 

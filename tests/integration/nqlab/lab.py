@@ -274,8 +274,10 @@ class Lab:
         self._number = 0
         self.sanitizer = self._sanitizer()
         self.pace = {"": 1, "address": 4, "thread": 8}.get(self.sanitizer, 4)  # how much slower than a release build
-        self.pace *= int(os.environ.get("NQ_LAB_PACE", "1"))  # and this machine than others: tests/vm/run says so
+        machine = int(os.environ.get("NQ_LAB_PACE", "1"))  # and this machine than others: tests/vm/run says so
+        self.pace *= machine
         self.slow = 4 * self.pace  # for limits: the machine may be busy, and waiting longer costs nothing when all is well
+        self.look_pause = 0.1 * machine  # between looks that are a program each, which takes from what it looks at
 
     def _sanitizer(self):
         try:

@@ -39,7 +39,8 @@ class Link:
         def happened():
             now = self.counts()
             return all(now[way][what] - before[way][what] >= count for way in ways or now for what, count in least.items())
-        until(happened, 120 * self.lab.slow, lambda: "%s on the way to %s; before: %s, now: %s" % (least, ways or "both", before, self.counts()))
+        until(happened, 120 * self.lab.slow, lambda: "%s on the way to %s; before: %s, now: %s" % (least, ways or "both", before, self.counts()),
+              self.lab.look_pause)
 
 
 class TunLink(Link):
@@ -176,7 +177,7 @@ class Network:
             answer = self.ask("netqueue", "stat", queue, "--format", "json")
             last[0] = answer.json() if answer.code == 0 else answer.one_line_error()
             return answer.code == 0 and all(last[0][name] == value for name, value in values.items())
-        until(holds, timeout * self.lab.slow, lambda: "%s %s; last: %s" % (queue, values, last[0]), 0.1)
+        until(holds, timeout * self.lab.slow, lambda: "%s %s; last: %s" % (queue, values, last[0]), self.lab.look_pause)
 
     def connections(self):
         """How many connections of the clients' host the broker's host has."""

@@ -92,6 +92,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--build-dir", required=True, help="where bin/netqueue-broker and the others are")
     parser.add_argument("--long", action="store_true", help="the long form")
+    parser.add_argument("--all", action="store_true", help="also the scenarios that only the long form has, with the amounts of the quick one")
     parser.add_argument("--seed", type=int, default=None, help="for what is random; printed")
     parser.add_argument("--only", action="append", help="only scenarios whose name contains this")
     parser.add_argument("--minutes", type=float, help="how long a soak takes")
@@ -106,7 +107,7 @@ def main(argv=None):
     for function, seconds, long_seconds, long_only in _scenarios:
         if options.only and not any(part in function.__name__ for part in options.only):
             continue
-        if long_only and not options.long:
+        if long_only and not (options.long or options.all):
             continue
         lab = Lab(options.build_dir, options.long, seed)
         lab.minutes, lab.rate = options.minutes, options.rate
