@@ -1,4 +1,4 @@
-nq_test(test_client_tracker SOURCES test_client_tracker.c USES nq_client LABEL unit)
+nq_test(test_client_tracker SOURCES test_client_tracker.c tracker_fixture.c USES nq_client LABEL unit)
 nq_test(test_client_stats SOURCES test_client_stats.c USES nq_client LABEL unit)
 foreach(_test calls faults limits handles async lock)
     nq_test(test_client_${_test} SOURCES test_client_${_test}.c test_client_fixture.c
