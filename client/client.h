@@ -21,6 +21,7 @@ enum session_state {
 };
 
 #define MEMORY_AGAIN_MS 20u // what there was no memory for is tried again after so long
+#define AWAY_MS 1000u       // nobody looked for so long: silence until now says nothing about the broker
 
 struct session {
     enum session_state state;
@@ -32,6 +33,7 @@ struct session {
     struct wire_limits limits;
     uint64_t hello_id;
     uint64_t heard_ms;      // the last sign of life of the broker
+    bool forgiven;          // a silence since then is not held against it: nobody looked
     uint64_t sent_ms;       // the last frame to it
     uint64_t opened_ms;     // when the present endpoint was tried first
     uint64_t not_before_ms; // HELLO was refused, or there was no memory for it: not again before

@@ -81,6 +81,7 @@ static void note_refusal(struct nq_client *client, const struct wire_reply *repl
 static void take_frame(struct nq_client *client, struct frame *frame)
 {
     client->session.heard_ms = client->now_ms;
+    client->session.forgiven = false;
     for (size_t i = 0; i < frame->replies.count; i++) {
         const struct wire_reply *reply = &frame->replies.replies[i];
         if (reply->status == NQ_NOT_AUTHORISED) {
@@ -376,10 +377,22 @@ static void change_server(struct nq_client *client)
     }
 }
 
+// Something was due long ago: the process stood still, or the whole host, or the application was busy. Once: then silence is silence.
+static void forgive_silence(struct nq_client *client, uint64_t now_ms)
+{
+    struct session *session = &client->session;
+    if (!session->forgiven && now_ms - client->now_ms > AWAY_MS && now_ms - AWAY_MS > client_next_deadline_ms(client)) {
+        session->forgiven = true;
+        session->heard_ms = now_ms;
+    }
+}
+
 void client_step(struct nq_client *client)
 {
     struct session *session = &client->session;
-    client->now_ms = connection_now_ms();
+    uint64_t now_ms = connection_now_ms();
+    forgive_silence(client, now_ms);
+    client->now_ms = now_ms;
     client->tick_ms = connection_tick_ms();
     take_events(client);
     receive(client);

@@ -1,7 +1,6 @@
 // Waiting: the loop inside every function that returns only when something has happened.
 #include "client.h"
 
-#define AWAY_MS 1000u        // the application was away for so long: silence until now says nothing about the broker
 #define CANCEL_WAIT_MS 1000u // for the answer of a get that nobody wants any more
 
 uint64_t client_until(struct nq_client *client, uint64_t wait_ms)

@@ -4,6 +4,9 @@ foreach(_test calls faults limits handles async lock)
     nq_test(test_client_${_test} SOURCES test_client_${_test}.c test_client_fixture.c
         USES nq_client nq_fake_broker Threads::Threads LABEL unit)
 endforeach()
+nq_test(test_client_clock SOURCES test_client_clock.c test_client_fixture.c
+    USES nq_client nq_fake_broker Threads::Threads LABEL unit)
+target_link_options(test_client_clock PRIVATE -Wl,--wrap=clock_gettime)
 # Criterion cannot run under the thread sanitizer; this is a plain program.
 add_executable(test_client_threads test_client_threads.c)
 target_link_libraries(test_client_threads PRIVATE nq_options nq_client nq_fake_broker Threads::Threads)

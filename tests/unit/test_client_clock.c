@@ -1,0 +1,106 @@
+// A clock that jumps: the process was stopped, or the host slept. What nobody looked for meanwhile has not failed to come.
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "client.h"
+#include "test_client_fixture.h"
+
+static _Atomic int64_t ahead_s; // of the library's clock; all others are as they are
+
+int __real_clock_gettime(clockid_t which, struct timespec *out);
+int __wrap_clock_gettime(clockid_t which, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t which, struct timespec *out)
+{
+    int result = __real_clock_gettime(which, out);
+    out->tv_sec += which == CLOCK_BOOTTIME ? atomic_load(&ahead_s) : 0;
+    return result;
+}
+
+static void an_hour_passes(void)
+{
+    (void)atomic_fetch_add(&ahead_s, 3600);
+}
+
+static bool is_asked(const struct fake_counts *counts)
+{
+    return counts->gets == 1;
+}
+
+static bool is_renewed(const struct fake_counts *counts)
+{
+    return counts->renews > 0;
+}
+
+static void *get_one(void *argument)
+{
+    struct rig *rig = argument;
+    struct nq_item *item;
+    enum nq_status status = nq_get(rig->client, "q", NULL, &item);
+    if (status == NQ_OK) {
+        status = nq_task_done(rig->client, &item);
+    }
+    return (void *)(uintptr_t)status;
+}
+
+Test(clock, a_wait_goes_on_when_the_host_has_stood_still)
+{
+    struct rig rig = rig_make();
+    pthread_t thread;
+    void *status;
+    cr_assert_eq(pthread_create(&thread, NULL, get_one, &rig), 0);
+    cr_assert(rig_wait(&rig, "q", is_asked));
+    an_hour_passes();
+    connection_wake(rig.client->connection);
+    cr_assert(rig_wait(&rig, "q", is_renewed), "the broker is not asked whether it is there");
+    struct nq_client *other;
+    const char *servers[] = {fake_broker_endpoint(rig.broker)};
+    struct nq_client_options options = {.servers = servers, .servers_count = 1};
+    cr_assert_eq(nq_client_create(&options, &other, NULL), NQ_OK);
+    cr_assert_eq(nq_put(other, "q", "a", 1, NULL, NULL), NQ_OK);
+    cr_assert_eq(pthread_join(thread, &status), 0);
+    cr_assert_eq((uintptr_t)status, NQ_OK);
+    nq_client_destroy(&other);
+    rig_end(&rig);
+}
+
+static uint64_t start_get(struct rig *rig)
+{
+    uint64_t request = nq_start_get(rig->client, "q", 1, NULL, NULL);
+    cr_assert_neq(request, 0);
+    while (fake_broker_counts(rig->broker, "q").gets == 0) {
+        cr_assert_eq(nq_client_process(rig->client), NQ_OK);
+    }
+    return request;
+}
+
+Test(clock, a_started_get_goes_on_when_the_process_has_stood_still)
+{
+    struct rig rig = rig_make();
+    struct nq_completion completion;
+    start_get(&rig);
+    an_hour_passes();
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    cr_assert_eq(nq_next_completion(rig.client, &completion), NQ_EMPTY, "%s", nq_error_text(rig.client));
+    rig_end(&rig);
+}
+
+// It is asked once whether it is there. Who then looks late again has still got no answer.
+Test(clock, a_silent_broker_is_unreachable_however_seldom_one_looks)
+{
+    struct rig rig = rig_make();
+    struct nq_completion completion;
+    uint64_t request = start_get(&rig);
+    fake_broker_pause(rig.broker, true);
+    an_hour_passes();
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    an_hour_passes();
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    cr_assert_eq(nq_next_completion(rig.client, &completion), NQ_OK);
+    cr_assert_eq(completion.request, request);
+    cr_assert_eq(completion.status, NQ_UNREACHABLE);
+    fake_broker_pause(rig.broker, false);
+    rig_end(&rig);
+}
