@@ -36,6 +36,8 @@ struct session {
     bool forgiven;          // a silence since then is not held against it: nobody looked
     uint64_t sent_ms;       // the last frame to it
     uint64_t opened_ms;     // when the present endpoint was tried first
+    bool refused;           // it has said that it cannot be reached, or will not have us
+    uint32_t tried;         // endpoints in vain since a session was up
     uint64_t not_before_ms; // HELLO was refused, or there was no memory for it: not again before
     size_t server;          // index of the present endpoint
 };

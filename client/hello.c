@@ -115,6 +115,8 @@ static void take_hello(struct nq_client *client, const struct wire_hello_reply *
         lose_leases(client, other_store);
     }
     session->state = SESSION_UP;
+    session->tried = 0;
+    session->refused = false;
     if (client->keeper != NULL) {
         session_tell_keeper(client);
     }

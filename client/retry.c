@@ -2,6 +2,7 @@
 
 const struct retry_pace retry_puts = {5, 200};
 const struct retry_pace retry_others = {10, 1000};
+const struct retry_pace retry_servers = {500, 4000};
 
 uint64_t retry_pause_ms(const struct retry_pace *pace, uint32_t times_before)
 {

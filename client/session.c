@@ -4,8 +4,9 @@
 
 #include "client.h"
 #include "finish.h"
+#include "retry.h"
 
-#define NEXT_SERVER_MS 500u      // so long an endpoint is tried before the next one, or one that would not have us again
+#define HELLO_MS_MAX 15000u      // for its answer
 #define FRAME_SOFT_BYTES 262144u // enough for one frame; further requests go into the next
 #define KEEPER_INTERVAL_MIN_MS 10u
 #define REPORTS_PER_FRAME 2000u // take less than half of a frame's slack, whatever their numbers
@@ -14,6 +15,7 @@ static void open_server(struct nq_client *client)
 {
     struct session *session = &client->session;
     session->state = SESSION_DOWN;
+    session->refused = false;
     session->opened_ms = client->now_ms;
     (void)connection_open(client->connection, client->servers[session->server]); // checked when the client was made
 }
@@ -57,6 +59,13 @@ bool session_send_packed(struct nq_client *client, const struct wire_request_fra
 
 // --------------------------------------------------------------------------------------------------------- receiving
 
+// On the connection that there is.
+static void greet_again(struct nq_client *client)
+{
+    client->session.state = SESSION_GREETING;
+    client->session.opened_ms = client->now_ms;
+}
+
 static void session_is_unknown(struct nq_client *client, uint64_t id)
 {
     struct request *request = tracker_find(&client->tracker, id);
@@ -64,7 +73,7 @@ static void session_is_unknown(struct nq_client *client, uint64_t id)
         tracker_unsend(&client->tracker, request);
     }
     if (client->session.state == SESSION_UP) {
-        client->session.state = SESSION_GREETING;
+        greet_again(client);
     }
 }
 
@@ -144,9 +153,11 @@ static void take_events(struct nq_client *client)
             break;
         case CONNECTION_REFUSED:
             session->state = SESSION_DOWN;
+            session->refused = true;
             break;
         case CONNECTION_FORBIDDEN:
             session->state = SESSION_DOWN;
+            session->refused = true;
             (void)snprintf(client->refusal, sizeof client->refusal, "%s", connection_trouble(client->connection));
             session_refused(client, NQ_NOT_AUTHORISED);
             break;
@@ -325,7 +336,7 @@ static void update_keeper(struct nq_client *client)
     }
     keeper_update(client->keeper, busy, keeper_interval_ms(client));
     if (keeper_session_is_lost(client->keeper) && client->session.state == SESSION_UP) {
-        client->session.state = SESSION_GREETING;
+        greet_again(client);
     }
 }
 
@@ -364,14 +375,34 @@ static bool tries_next(const struct nq_client *client)
            (client->servers_count > 1 || (waits && connection_is_given_up(client->connection)));
 }
 
+// Of which nothing is heard, longer in each round: none behind a slow link would ever be reached.
+static uint64_t next_server_at(const struct nq_client *client)
+{
+    const struct session *session = &client->session;
+    uint32_t rounds = session->refused || client->servers_count < 2 ? 0 : session->tried / (uint32_t)client->servers_count;
+    return session->opened_ms + retry_pause_ms(&retry_servers, rounds);
+}
+
+// A broker that has taken the connection answers HELLO by then; else a host between may have forgotten it.
+static uint64_t greeted_until(const struct nq_client *client)
+{
+    const struct session *session = &client->session;
+    uint64_t ms = client->timeout_ms - client->timeout_ms / 3;
+    uint64_t pause_ms = retry_pause_ms(&retry_servers, session->tried);
+    ms = ms < HELLO_MS_MAX ? ms : HELLO_MS_MAX;
+    return session->sent_ms + (ms > pause_ms ? ms : pause_ms);
+}
+
 // Another endpoint when this one does not answer; the same one again when a connection has gone silent.
 static void change_server(struct nq_client *client)
 {
     struct session *session = &client->session;
     bool dead = session->state == SESSION_UP && client->tracker.sent.count > 0 && session->sent_ms > session->heard_ms &&
                 client->now_ms - session->heard_ms > client->timeout_ms - client->timeout_ms / 3;
-    bool absent = tries_next(client) && client->now_ms - session->opened_ms >= NEXT_SERVER_MS;
+    bool absent = session->state == SESSION_GREETED ? client->now_ms >= greeted_until(client)
+                                                    : tries_next(client) && client->now_ms >= next_server_at(client);
     if (dead || absent) {
+        session->tried++;
         session->server = (session->server + 1) % client->servers_count;
         open_server(client);
     }
@@ -425,8 +456,10 @@ uint64_t client_next_deadline_ms(const struct nq_client *client)
     if (session->state == SESSION_UP) {
         sooner(&deadline_ms, client->again_ms);
     }
-    if (tries_next(client)) {
-        sooner(&deadline_ms, session->opened_ms + NEXT_SERVER_MS);
+    if (session->state == SESSION_GREETED) {
+        sooner(&deadline_ms, greeted_until(client));
+    } else if (tries_next(client)) {
+        sooner(&deadline_ms, next_server_at(client));
     }
     if (session->state == SESSION_UP && client->tracker.sent.count > 0) {
         uint64_t quiet_since = session->sent_ms > session->heard_ms ? session->sent_ms : session->heard_ms;

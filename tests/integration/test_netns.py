@@ -194,6 +194,15 @@ def slow_link(lab, network):
     load.check_nothing_twice()
 
 
+@scenario(timeout=240, long_only=True)
+@with_network()
+def two_endpoints_far_away(lab, network):
+    """the way to the broker and back takes longer than an endpoint is tried at first: who has two reaches it all the same"""
+    network.link.both(Weather(delay=0.3))
+    network.spawn("netqueue-producer", "-s", network.broker.endpoint, "q", "item").wait(60 * lab.slow).expect(0)
+    network.await_stat("q", ready=1)
+
+
 # ------------------------------------------------------------------------------------------------------ weather that changes
 
 

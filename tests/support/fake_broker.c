@@ -9,6 +9,15 @@
 
 #include "fake_model.h"
 
+// An answer that leaves later.
+struct late_answer {
+    struct late_answer *next;
+    uint64_t due_ms;
+    struct fake_peer peer;
+    size_t size;
+    uint8_t bytes[];
+};
+
 struct fake_broker {
     pthread_t thread;
     bool started;
@@ -20,6 +29,8 @@ struct fake_broker {
     struct fake_peer seen[64];
     size_t seen_count, forgotten_count; // the first ones of those seen are forgotten
     bool paused;
+    uint64_t hello_delay_ms;
+    struct late_answer *late;
     uint64_t next_body_bytes, next_frame_bytes; // limits after the next disconnect; 0: as before
     atomic_bool stop, disconnect;
     atomic_int drop, disconnect_after;
@@ -53,6 +64,13 @@ static bool open_router(struct fake_broker *self)
     return !first || zmq_getsockopt(self->router, ZMQ_LAST_ENDPOINT, self->endpoint, &len) == 0;
 }
 
+static void leave(struct fake_broker *self, struct late_answer *answer)
+{
+    (void)zmq_send(self->router, answer->peer.bytes, answer->peer.len, ZMQ_SNDMORE);
+    (void)zmq_send(self->router, answer->bytes, answer->size, 0);
+    free(answer);
+}
+
 static void send_answer(struct fake_broker *self, struct nq_arena *arena, const struct fake_answer *answer)
 {
     if (answer->reply.result != WIRE_HELLO && atomic_load(&self->drop) > 0) {
@@ -68,13 +86,32 @@ static void send_answer(struct fake_broker *self, struct nq_arena *arena, const 
         return;
     }
     size_t size = wire_packed_size(packer);
-    void *out = malloc(size + 1);
-    if (out != NULL) {
-        wire_pack(packer, out);
-        (void)zmq_send(self->router, answer->peer.bytes, answer->peer.len, ZMQ_SNDMORE);
-        (void)zmq_send(self->router, out, size, 0);
+    struct late_answer *out = malloc(sizeof *out + size);
+    if (out == NULL) {
+        return;
     }
-    free(out);
+    *out = (struct late_answer){.next = self->late, .peer = answer->peer, .size = size};
+    wire_pack(packer, out->bytes);
+    uint64_t delay_ms = answer->reply.result == WIRE_HELLO ? self->hello_delay_ms : 0;
+    if (delay_ms > 0) {
+        out->due_ms = delay_ms < UINT64_MAX - now_ms() ? now_ms() + delay_ms : UINT64_MAX;
+        self->late = out;
+    } else {
+        leave(self, out);
+    }
+}
+
+static void send_late(struct fake_broker *self, uint64_t until_ms)
+{
+    for (struct late_answer **at = &self->late; *at != NULL;) {
+        struct late_answer *answer = *at;
+        if (answer->due_ms > until_ms) {
+            at = &answer->next;
+        } else {
+            *at = answer->next;
+            leave(self, answer);
+        }
+    }
 }
 
 static void send_answers(struct fake_broker *self, struct nq_arena *arena)
@@ -152,6 +189,7 @@ static void *broker_main(void *argument)
             nq_arena_reset(arena);
             fake_model_time(&self->model, arena, now_ms());
             send_answers(self, arena);
+            send_late(self, now_ms());
         }
         (void)pthread_mutex_unlock(&self->mutex);
     }
@@ -187,6 +225,7 @@ void fake_broker_stop(struct fake_broker **self_p)
         (void)pthread_join(self->thread, NULL);
     }
     if (self->router != NULL) {
+        send_late(self, UINT64_MAX);
         (void)zmq_close(self->router);
     }
     if (self->context != NULL) {
@@ -229,6 +268,13 @@ void fake_broker_pause(struct fake_broker *self, bool paused)
 {
     (void)pthread_mutex_lock(&self->mutex);
     self->paused = paused;
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
+void fake_broker_delay_hellos(struct fake_broker *self, uint64_t ms)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    self->hello_delay_ms = ms;
     (void)pthread_mutex_unlock(&self->mutex);
 }
 

@@ -29,6 +29,7 @@ void fake_broker_set_maxsize(struct fake_broker *self, const char *queue, uint64
 void fake_broker_set_lease_ms(struct fake_broker *self, uint64_t lease_ms);
 // Of the broker that is there once all connections have broken.
 void fake_broker_set_limits(struct fake_broker *self, uint64_t body_bytes, uint64_t frame_bytes);
+void fake_broker_delay_hellos(struct fake_broker *self, uint64_t ms);     // their answers; UINT64_MAX: for ever
 void fake_broker_disconnect_after(struct fake_broker *self, int answers); // when so many have been dropped
 
 struct fake_counts {

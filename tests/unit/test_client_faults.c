@@ -215,3 +215,29 @@ Test(faults, the_keeper_leaves_a_connection_on_which_nothing_is_answered)
     nq_item_destroy(&item);
     rig_end(&rig);
 }
+
+// A host between has forgotten the connection just then: nothing is heard of its end for a quarter of an hour.
+Test(faults, a_hello_that_is_not_answered_is_said_again_on_another_connection)
+{
+    struct rig rig = rig_make_with(600);
+    enum nq_status status = NQ_UNREACHABLE;
+    fake_broker_delay_hellos(rig.broker, UINT64_MAX);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_UNREACHABLE);
+    fake_broker_delay_hellos(rig.broker, 0);
+    for (int i = 0; i < 20 && status == NQ_UNREACHABLE; i++) {
+        status = nq_ping(rig.client, NULL);
+    }
+    cr_assert_eq(status, NQ_OK);
+    rig_end(&rig);
+}
+
+Test(faults, a_slow_link_is_not_left_for_another_endpoint)
+{
+    struct rig rig = {.broker = fake_broker_start()};
+    const char *servers[] = {fake_broker_endpoint(rig.broker), fake_broker_endpoint(rig.broker)};
+    struct nq_client_options options = {.servers = servers, .servers_count = 2, .timeout_ms = 10000};
+    fake_broker_delay_hellos(rig.broker, 900);
+    cr_assert_eq(nq_client_create(&options, &rig.client, NULL), NQ_OK);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    rig_end(&rig);
+}
