@@ -68,10 +68,7 @@ static void greet_again(struct nq_client *client)
 
 static void session_is_unknown(struct nq_client *client, uint64_t id)
 {
-    struct request *request = tracker_find(&client->tracker, id);
-    if (request != NULL && request->state == REQUEST_SENT) {
-        tracker_unsend(&client->tracker, request);
-    }
+    tracker_is_unread(&client->tracker, id);
     if (client->session.state == SESSION_UP) {
         greet_again(client);
     }

@@ -58,7 +58,7 @@ struct request *request_create(enum wire_op op)
 
 bool request_was_sent(const struct request *request)
 {
-    return request->state == REQUEST_SENT || (request->state == REQUEST_UNSENT && request->resent);
+    return (request->state == REQUEST_SENT && !request->unread) || (request->state != REQUEST_HELD && request->resent);
 }
 
 // ---------------------------------------------------------------------------------------------------- lists and ids
@@ -243,7 +243,16 @@ void tracker_before_send(struct request *request, uint64_t now_ms)
 void tracker_sent(struct tracker *self, struct request *request)
 {
     request->part = 0;
+    request->unread = false;
     tracker_move(self, request, REQUEST_SENT);
+}
+
+void tracker_is_unread(struct tracker *self, uint64_t id)
+{
+    struct request *request = tracker_find(self, id);
+    if (request != NULL && request->state == REQUEST_SENT) {
+        request->unread = true;
+    }
 }
 
 void tracker_unsend(struct tracker *self, struct request *request)
@@ -339,7 +348,7 @@ void tracker_drop(struct tracker *self, struct request *request, uint64_t now_ms
     struct stream *stream = request->stream;
     bool sent = request_was_sent(request);
     struct outcome outcome = {.status = sent ? NQ_OUTCOME_UNKNOWN : NQ_CANCELLED, .now_ms = now_ms};
-    if (stream != NULL && !sent && request->state == REQUEST_UNSENT) {
+    if (stream != NULL && !sent && request->state != REQUEST_HELD) {
         bool last = stream->last == request;
         if (last && stream->in_order) {
             stream->next_number = request->wire.as.put.first_number;
@@ -443,13 +452,24 @@ static void settle_all(struct tracker *self, enum tracker_session session, uint6
     }
 }
 
+// From the back, so that what had been sent stands in its old order in front of what had not: a CANCEL behind what it cancels.
+static void unsend_all(struct tracker *self)
+{
+    while (self->sent.last != NULL) {
+        struct request *request = self->sent.last;
+        request->resent = request->resent || !request->unread;
+        request->unread = false;
+        if (!request->resent && request->stream != NULL && !request->stream->in_order) {
+            tracker_move(self, request, REQUEST_HELD); // its numbers are void
+        } else {
+            tracker_unsend(self, request);
+        }
+    }
+}
+
 void tracker_reconnected(struct tracker *self, enum tracker_session session, uint64_t now_ms)
 {
-    // From the back, so that what had been sent stands in its old order in front of what had not.
-    while (self->sent.last != NULL) {
-        self->sent.last->resent = true;
-        tracker_unsend(self, self->sent.last);
-    }
+    unsend_all(self);
     if (session == TRACKER_NEW_STORE) {
         try_busy_again(self, UINT64_MAX); // whatever of it is no more to be sent is ended here, too
     }

@@ -34,6 +34,7 @@ struct request {
     struct wire_request wire; // what it points at is kept by the owner, or in `memory`
     enum request_state state;
     bool resent;          // may have reached the broker more than once
+    bool unread;          // sent, and refused before anybody looked at it
     bool cancelled;       // its CANCEL is under way: a put is not sent once more after a refusal
     bool abandoned;       // nobody waits any more; a get whose items go straight back
     bool background;      // nobody is inside the library waiting for it
@@ -85,7 +86,9 @@ struct request *tracker_find_started(const struct tracker *self, uint64_t first_
 // It leaves in a frame now: sets the wait that is sent and when that is over.
 void tracker_before_send(struct request *request, uint64_t now_ms);
 void tracker_sent(struct tracker *self, struct request *request);
-void tracker_unsend(struct tracker *self, struct request *request); // was refused unread: to the front of what is to be sent
+// The broker knows no session: it is sent again, in its order, when there is one.
+void tracker_is_unread(struct tracker *self, uint64_t id);
+void tracker_unsend(struct tracker *self, struct request *request); // to the front of what is to be sent
 
 // Ends with `status`, or in OUTCOME_UNKNOWN when the broker may have carried it out.
 void tracker_give_up(struct tracker *self, struct request *request, enum nq_status status, uint64_t now_ms);

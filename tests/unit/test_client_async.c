@@ -109,6 +109,25 @@ Test(async, a_waiting_get_is_cancelled)
     rig_end(&rig);
 }
 
+// Both were sent to a broker that knew the session no more. The other way round nothing would ever end the get.
+Test(async, a_cancel_goes_again_behind_its_get_when_the_session_was_unknown)
+{
+    struct rig rig = rig_make();
+    struct nq_completion completion;
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    fake_broker_forget_sessions(rig.broker);
+    uint64_t request = nq_start_get(rig.client, "q", 1, NULL, NULL);
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    cr_assert_eq(nq_cancel(rig.client, request), NQ_OK);
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    fake_broker_pause(rig.broker, false);
+    cr_assert_eq(nq_wait_completion(rig.client, 5000, &completion), NQ_OK);
+    cr_assert_eq(completion.request, request);
+    cr_assert_eq(completion.status, NQ_CANCELLED);
+    rig_end(&rig);
+}
+
 Test(async, a_join_completes_when_the_work_is_done)
 {
     struct rig rig = rig_make();

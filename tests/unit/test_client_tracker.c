@@ -385,6 +385,51 @@ Test(tracker, a_cancel_goes_again_behind_what_it_cancels)
     tracker_fini(&t);
 }
 
+Test(tracker, what_no_session_was_known_for_goes_again_in_its_order_as_if_never_sent)
+{
+    struct tracker t;
+    struct end put, purge, late;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *first = add_put(&t, &s, 1, NQ_WAIT_FOREVER, &put, 0);
+    struct request *second = add(&t, WIRE_PURGE, &purge, 0);
+    struct request *third = add_put(&t, &s, 1, 0, &late, 0);
+    send_all(&t, 0);
+    tracker_is_unread(&t, first->wire.id);
+    tracker_is_unread(&t, second->wire.id);
+    tracker_is_unread(&t, third->wire.id);
+    cr_assert_not(request_was_sent(first));
+    tracker_drop(&t, third, 1);
+    cr_assert_eq(s.next_number, 2);
+    tracker_reconnected(&t, TRACKER_NEW_SESSION, 2);
+    cr_assert_eq(t.unsent.first, first);
+    cr_assert_eq(first->next, second); // a purge that was sent would not be sent again
+    cr_assert_not(first->resent || second->resent);
+    tracker_fini(&t);
+}
+
+// A run behind one that was refused, of which only the session was unknown: what it was numbered is void.
+Test(stream, a_run_of_void_numbers_that_no_session_was_known_for_is_numbered_anew)
+{
+    struct tracker t;
+    struct end a, b;
+    cr_assert(tracker_init(&t, fake_random));
+    struct stream s;
+    stream_open(&t, &s, false);
+    struct request *ra = add_put(&t, &s, 2, 0, &a, 0);
+    struct request *rb = add_put(&t, &s, 1, 0, &b, 0);
+    send_all(&t, 0);
+    tracker_is_unread(&t, rb->wire.id);
+    reply_put(&t, ra->wire.id, NQ_FULL, 1, 1, 1);
+    cr_assert_eq(a.status, NQ_FULL);
+    tracker_reconnected(&t, TRACKER_NEW_SESSION, 2);
+    tracker_run(&t, 3, 3, 1000);
+    cr_assert_eq(t.unsent.first, rb);
+    cr_assert_eq(first_number(rb), 2);
+    tracker_fini(&t);
+}
+
 Test(stream, a_cancelled_put_is_not_tried_again_after_a_refusal)
 {
     struct tracker t;
