@@ -86,7 +86,10 @@ void stream_remove(struct request *request)
 // Numbers given out are void: runs that were never sent wait; those that were end OUT_OF_SEQUENCE one by one.
 static void stop_numbering(struct tracker *tracker, struct stream *self)
 {
-    tracker->streams_astray += self->in_order ? 1 : 0;
+    if (!self->in_order) { // then none of them is left
+        return;
+    }
+    tracker->streams_astray++;
     self->in_order = false;
     for (struct request *r = self->first; r != NULL; r = r->stream_next) {
         if (r->state == REQUEST_UNSENT && !r->resent) {

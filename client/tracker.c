@@ -511,24 +511,34 @@ static uint64_t give_up_at(const struct request *request, uint64_t heard_ms, uin
     return timeout_ms < UINT64_MAX - since ? since + timeout_ms : UINT64_MAX;
 }
 
-static struct request *first_to_give_up(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms, uint64_t *at_ms)
+// The lists are about in the order of time, so this is about the first. NULL: none yet.
+static struct request *next_to_give_up(const struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint64_t timeout_ms)
 {
     const struct request_list *lists[] = {&self->sent, &self->unsent, &self->held};
-    struct request *found = NULL;
-    *at_ms = UINT64_MAX;
     for (size_t i = 0; i < 3; i++) {
         for (struct request *r = lists[i]->first; r != NULL; r = r->next) {
-            uint64_t at = give_up_at(r, heard_ms, timeout_ms);
-            if (at < *at_ms) {
-                *at_ms = at;
-                found = r;
-            }
-            if (r->started_ms <= heard_ms) {
-                return found != NULL && *at_ms < at ? found : r; // none can be earlier than heard_ms + timeout_ms
+            if (give_up_at(r, heard_ms, timeout_ms) <= now_ms) {
+                return r;
             }
         }
     }
-    return found;
+    return NULL;
+}
+
+static uint64_t first_give_up_ms(const struct tracker *self, uint64_t heard_ms, uint64_t timeout_ms)
+{
+    const struct request_list *lists[] = {&self->sent, &self->unsent, &self->held};
+    uint64_t first_ms = UINT64_MAX;
+    for (size_t i = 0; i < 3; i++) {
+        for (const struct request *r = lists[i]->first; r != NULL; r = r->next) {
+            uint64_t at_ms = give_up_at(r, heard_ms, timeout_ms);
+            first_ms = at_ms < first_ms ? at_ms : first_ms;
+            if (r->started_ms <= heard_ms) {
+                return first_ms; // none can be earlier than heard_ms + timeout_ms
+            }
+        }
+    }
+    return first_ms;
 }
 
 void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint64_t timeout_ms)
@@ -540,11 +550,10 @@ void tracker_run(struct tracker *self, uint64_t now_ms, uint64_t heard_ms, uint6
     if (self->count == 0 || now_ms < heard_ms || now_ms - heard_ms < timeout_ms) {
         return;
     }
-    uint64_t at_ms;
-    struct request *request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);
-    while (request != NULL && at_ms <= now_ms) {
+    struct request *request = next_to_give_up(self, now_ms, heard_ms, timeout_ms);
+    while (request != NULL) {
         tracker_give_up(self, request, NQ_UNREACHABLE, now_ms);
-        request = first_to_give_up(self, heard_ms, timeout_ms, &at_ms);
+        request = next_to_give_up(self, now_ms, heard_ms, timeout_ms);
     }
 }
 
@@ -555,9 +564,6 @@ uint64_t tracker_next_deadline_ms(const struct tracker *self, uint64_t heard_ms,
         uint64_t at = stream_next_deadline_ms(stream);
         at_ms = at < at_ms ? at : at_ms;
     }
-    uint64_t give_up_ms = UINT64_MAX;
-    if (self->count > 0) {
-        (void)first_to_give_up(self, heard_ms, timeout_ms, &give_up_ms);
-    }
+    uint64_t give_up_ms = first_give_up_ms(self, heard_ms, timeout_ms);
     return at_ms < give_up_ms ? at_ms : give_up_ms;
 }

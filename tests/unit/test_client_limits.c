@@ -224,3 +224,47 @@ Test(limits, very_many_streams_are_closed_in_no_time)
     tracker_fini(&tracker);
     free(streams);
 }
+
+static struct tracker *full_tracker(struct stream *stream, size_t count)
+{
+    struct tracker *tracker = malloc(sizeof *tracker);
+    cr_assert(tracker != NULL && tracker_init(tracker, count_up));
+    stream_open(tracker, stream, false);
+    for (size_t i = 0; i < count; i++) {
+        struct request *request = request_create(WIRE_PUT);
+        request->stream = stream;
+        request->wire.as.put.count = 1;
+        tracker_add(tracker, request, 10);
+    }
+    return tracker;
+}
+
+static void expect_empty(struct tracker *tracker, struct stream *stream)
+{
+    cr_assert_eq(tracker->count, 0);
+    stream_close(tracker, stream);
+    tracker_fini(tracker);
+    free(tracker);
+}
+
+// Of a client that has started as many puts, and goes or gives up: to end one must not mean to look at all that stand behind it.
+Test(limits, very_many_puts_are_dropped_in_no_time, .timeout = 60)
+{
+    struct stream stream;
+    struct tracker *tracker = full_tracker(&stream, 200000);
+    while (tracker->unsent.first != NULL) {
+        tracker_sent(tracker, tracker->unsent.first);
+    }
+    while (tracker->sent.first != NULL) {
+        tracker_drop(tracker, tracker->sent.first, 20);
+    }
+    expect_empty(tracker, &stream);
+}
+
+Test(limits, very_many_puts_are_given_up_in_no_time, .timeout = 60)
+{
+    struct stream stream;
+    struct tracker *tracker = full_tracker(&stream, 200000);
+    tracker_run(tracker, 110, 0, 100);
+    expect_empty(tracker, &stream);
+}
