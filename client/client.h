@@ -44,6 +44,7 @@ struct session {
 
 struct queue_stream {
     struct stream stream;
+    struct queue_stream *older, *newer; // by use
     uint32_t lane;
     char queue[NQ_NAME_BYTES_MAX + 1];
 };
@@ -73,10 +74,12 @@ struct nq_client {
     uint64_t lease_ms_min;
     struct answer *reports; // answers of which items were taken since the last frame
     size_t reports_count;
-    struct token_batch *returns;      // items given up, to be sent with the next frame
-    void *streams;                    // a tree of struct queue_stream (search.h)
-    struct queue_stream *stream_used; // last
-    struct nq_consumer *consumers;    // their gathered dones travel along with whatever is sent
+    struct token_batch *returns; // items given up, to be sent with the next frame
+    void *streams;               // a tree of struct queue_stream (search.h)
+    size_t streams_count;
+    struct queue_stream *streams_oldest;
+    struct queue_stream *streams_newest; // by use
+    struct nq_consumer *consumers;       // their gathered dones travel along with whatever is sent
 
     struct completion_entry *completions_first, *completions_last;
     size_t background; // requests in the tracker that nobody waits for inside the library

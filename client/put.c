@@ -4,7 +4,8 @@
 
 #include "client.h"
 
-#define ITEM_FRAME_BYTES 16u // tags and lengths of one item, rounded up
+#define ITEM_FRAME_BYTES 16u           // tags and lengths of one item, rounded up
+#define STREAMS_KEPT NQ_QUEUES_DEFAULT // a broker has no more queues, unless it was told to
 
 static int compare_streams(const void *a, const void *b)
 {
@@ -13,35 +14,85 @@ static int compare_streams(const void *a, const void *b)
     return x->lane != y->lane ? (x->lane < y->lane ? -1 : 1) : strcmp(x->queue, y->queue);
 }
 
+static void stream_unlink(struct nq_client *client, struct queue_stream *stream)
+{
+    *(stream->older != NULL ? &stream->older->newer : &client->streams_oldest) = stream->newer;
+    *(stream->newer != NULL ? &stream->newer->older : &client->streams_newest) = stream->older;
+}
+
+static void stream_is_used(struct nq_client *client, struct queue_stream *stream)
+{
+    stream->newer = NULL;
+    stream->older = client->streams_newest;
+    *(stream->older != NULL ? &stream->older->newer : &client->streams_oldest) = stream;
+    client->streams_newest = stream;
+}
+
+static void forget_stream(struct nq_client *client, struct queue_stream *stream)
+{
+    stream_unlink(client, stream);
+    (void)tdelete(stream, &client->streams, compare_streams);
+    stream_close(&client->tracker, &stream->stream);
+    client->streams_count--;
+    free(stream);
+}
+
+// Of a stream without unanswered puts nothing is sent a second time: whoever puts there again may begin another. Brokers keep what they
+// know of one for a day, unless its queue is deleted, so only those go that are most likely of queues that are no more.
+static void forget_some_streams(struct nq_client *client)
+{
+    for (int looks = 0; looks < 2 && client->streams_count >= STREAMS_KEPT; looks++) {
+        struct queue_stream *oldest = client->streams_oldest;
+        if (oldest->stream.first == NULL) {
+            forget_stream(client, oldest);
+        } else {
+            stream_unlink(client, oldest);
+            stream_is_used(client, oldest);
+        }
+    }
+}
+
+static struct queue_stream *make_stream(struct nq_client *client, const struct queue_stream *wanted)
+{
+    forget_some_streams(client);
+    struct queue_stream *stream = malloc(sizeof *stream);
+    if (stream == NULL) {
+        return NULL;
+    }
+    *stream = *wanted;
+    if (tsearch(stream, &client->streams, compare_streams) == NULL) {
+        free(stream);
+        return NULL;
+    }
+    stream_open(&client->tracker, &stream->stream, false);
+    client->streams_count++;
+    return stream;
+}
+
 struct stream *client_stream(struct nq_client *client, const char *queue, uint32_t lane)
 {
     struct queue_stream wanted = {.lane = lane};
     memcpy(wanted.queue, queue, strlen(queue) + 1);
-    if (client->stream_used != NULL && compare_streams(client->stream_used, &wanted) == 0) { // most puts go where the last one went
-        return &client->stream_used->stream;
+    if (client->streams_newest != NULL &&
+        compare_streams(client->streams_newest, &wanted) == 0) { // most go where the last one went
+        return &client->streams_newest->stream;
     }
     struct queue_stream **found = tfind(&wanted, &client->streams, compare_streams);
-    struct queue_stream *stream = found != NULL ? *found : malloc(sizeof *stream);
-    if (found == NULL && stream != NULL) {
-        *stream = wanted;
-        if (tsearch(stream, &client->streams, compare_streams) == NULL) {
-            free(stream);
-            return NULL;
-        }
-        stream_open(&client->tracker, &stream->stream, false);
+    struct queue_stream *stream = found != NULL ? *found : make_stream(client, &wanted);
+    if (stream == NULL) {
+        return NULL;
     }
-    client->stream_used = stream;
-    return stream != NULL ? &stream->stream : NULL;
+    if (found != NULL) {
+        stream_unlink(client, stream);
+    }
+    stream_is_used(client, stream);
+    return &stream->stream;
 }
 
 void client_forget_streams(struct nq_client *client)
 {
-    client->stream_used = NULL;
-    while (client->streams != NULL) {
-        struct queue_stream *stream = *(struct queue_stream **)client->streams; // a node begins with what it holds
-        (void)tdelete(stream, &client->streams, compare_streams);
-        stream_close(&client->tracker, &stream->stream);
-        free(stream);
+    while (client->streams_oldest != NULL) {
+        forget_stream(client, client->streams_oldest);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client.h"
 #include "stream.h"
 #include "test_client_fixture.h"
 #include "wire_limits.h"
@@ -194,6 +195,42 @@ Test(limits, more_gets_are_held_than_one_frame_tells_of)
     for (size_t i = 0; i < HELD; i++) {
         nq_item_destroy(&items[i]);
     }
+    rig_end(&rig);
+}
+
+static size_t count_streams(const struct nq_client *client)
+{
+    size_t count = 0;
+    for (const struct stream *stream = client->tracker.streams; stream != NULL; stream = stream->next) {
+        count++;
+    }
+    return count;
+}
+
+// Of a program that answers each request on a queue of its own. A stream whose put is unanswered is not forgotten.
+Test(limits, streams_of_queues_unused_for_long_are_forgotten)
+{
+    struct rig rig = rig_make();
+    struct nq_completion completion;
+    const struct nq_body one = {.data = "a", .len = 1};
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(rig_put(&rig, "waits", "a"), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    cr_assert_neq(nq_start_put(rig.client, "waits", &one, 1, NULL, NULL), 0);
+    const struct stream *waits = client_stream(rig.client, "waits", 0);
+    uint64_t number = waits->number;
+    for (uint32_t lane = 1; lane <= 2 * NQ_QUEUES_DEFAULT; lane++) {
+        cr_assert_not_null(client_stream(rig.client, "temporary", lane));
+    }
+    cr_assert_leq(count_streams(rig.client), NQ_QUEUES_DEFAULT);
+    cr_assert_eq(client_stream(rig.client, "waits", 0), waits);
+    cr_assert_eq(waits->number, number);
+    fake_broker_pause(rig.broker, false);
+    cr_assert_eq(nq_wait_completion(rig.client, 10000, &completion), NQ_OK);
+    cr_assert_eq(completion.status, NQ_OK);
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK); // on another stream
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
+    cr_assert_eq(fake_broker_counts(rig.broker, "waits").puts, 2);
     rig_end(&rig);
 }
 
