@@ -283,11 +283,15 @@ static bool session_is_up(void *user)
 }
 
 // The limits are known only after HELLO. Without an answer within the time-out the put itself finds out what is wrong.
-static void learn_limits(struct nq_client *client)
+// Errors: INTERRUPTED, said.
+static enum nq_status learn_limits(struct nq_client *client, const char *queue)
 {
-    if (!client->session.store_known) {
-        (void)client_wait(client, session_is_up, client, client_until(client, client->timeout_ms / 2), WAIT_THROUGH);
+    if (client->session.store_known) {
+        return NQ_OK;
     }
+    uint64_t until_ms = client_until(client, client->timeout_ms / 2);
+    enum nq_status status = client_wait(client, session_is_up, client, until_ms, WAIT_INTERRUPTIBLE);
+    return status == NQ_INTERRUPTED ? client_fail_on(client, status, "put to", queue, NULL) : NQ_OK;
 }
 
 static size_t chunk_length(const struct nq_client *client, const struct nq_body *bodies, size_t count)
@@ -306,11 +310,11 @@ enum nq_status nq_put(struct nq_client *client, const char *queue, const void *b
 {
     struct nq_body one = {.data = body, .len = len};
     enum nq_status status = client_check_queue(client, queue);
+    if (status == NQ_OK && len > client->session.limits.body_bytes) {
+        status = learn_limits(client, queue);
+    }
     if (status != NQ_OK) {
         return status;
-    }
-    if (len > client->session.limits.body_bytes) {
-        learn_limits(client);
     }
     size_t accepted = 0;
     uint64_t last_seq = 0;
@@ -329,7 +333,7 @@ enum nq_status nq_put_many(struct nq_client *client, const char *queue, const st
     uint64_t seq;
     enum nq_status status = client_check_queue(client, queue);
     if (status == NQ_OK && count > 0) {
-        learn_limits(client);
+        status = learn_limits(client, queue);
     }
     uint64_t until_ms = client_until(client, options->wait_ms);
     while (status == NQ_OK && done < count) {

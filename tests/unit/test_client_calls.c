@@ -282,6 +282,22 @@ Test(client, interrupt_ends_a_get_without_effect)
     rig_end(&rig);
 }
 
+// No broker: it would wait for its limits first, for half of the time that one may be away.
+Test(client, interrupt_ends_a_put_of_many_that_waits_for_a_broker, .timeout = 60)
+{
+    const char *servers[] = {"ipc:///nonexistent/netqueue-nobody"};
+    struct nq_client_options options = {.servers = servers, .servers_count = 1, .timeout_ms = 3600000};
+    struct nq_client *client;
+    const struct nq_body body = {.data = "a", .len = 1};
+    size_t accepted = 1;
+    cr_assert_eq(nq_client_create(&options, &client, NULL), NQ_OK);
+    nq_interrupt(client);
+    cr_assert_eq(nq_put_many(client, "q", &body, 1, NULL, &accepted), NQ_INTERRUPTED);
+    cr_assert_eq(accepted, 0);
+    cr_assert_eq(nq_error_status(client), NQ_INTERRUPTED);
+    nq_client_destroy(&client);
+}
+
 Test(client, queues)
 {
     struct rig rig = rig_make();
