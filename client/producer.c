@@ -188,7 +188,7 @@ static void batch_ended(struct request *request, const struct outcome *outcome)
 static void send_gathered(struct nq_producer *self)
 {
     struct batch *batch = self->gathering;
-    struct request *request = batch != NULL ? request_create(WIRE_PUT) : NULL;
+    struct request *request = batch != NULL && batch->count > 0 ? request_create(WIRE_PUT) : NULL;
     if (request == NULL) {
         return; // without memory: tried again with the next put, or while one is waited for
     }
@@ -218,12 +218,13 @@ static void send_gathered(struct nq_producer *self)
 
 // --------------------------------------------------------------------------------------------------------------- put
 
-static bool add_headers(struct nq_producer *self, struct batch *batch, const struct nq_body *body)
+static enum nq_status add_headers(struct nq_producer *self, struct batch *batch, const struct nq_body *body)
 {
+    const struct session *session = &self->client->session;
     if (batch->headers == NULL) {
         batch->headers = calloc(self->options.batch_items, sizeof *batch->headers);
         if (batch->headers == NULL) {
-            return false;
+            return NQ_NO_MEMORY;
         }
     }
     if (!batch->has_headers) {
@@ -232,16 +233,19 @@ static bool add_headers(struct nq_producer *self, struct batch *batch, const str
     }
     struct nq_header *headers = nq_arena_alloc(batch->arena, body->headers_count * sizeof *headers);
     if (headers == NULL) {
-        return false;
+        return NQ_NO_MEMORY;
     }
     for (size_t i = 0; i < body->headers_count; i++) {
         headers[i].name = bytes_of(body->headers[i].name);
         headers[i].value = (struct nq_bytes){body->headers[i].value_len, body->headers[i].value};
     }
-    return wire_encode_headers(batch->arena, headers, body->headers_count, &batch->headers[batch->count]) == NQ_OK;
+    struct nq_bytes *encoded = &batch->headers[batch->count];
+    enum nq_status status = wire_encode_headers(batch->arena, headers, body->headers_count, encoded);
+    return status == NQ_OK && session->store_known && encoded->len > session->limits.headers_bytes ? NQ_TOO_LARGE : status;
 }
 
-static bool add_item(struct nq_producer *self, const struct nq_body *body, size_t size)
+// Errors: NO_MEMORY, TOO_LARGE (its headers). Then it is not in the batch.
+static enum nq_status add_item(struct nq_producer *self, const struct nq_body *body, size_t size)
 {
     if (self->gathering == NULL) {
         self->gathering = batch_begin(self);
@@ -249,14 +253,15 @@ static bool add_item(struct nq_producer *self, const struct nq_body *body, size_
     struct batch *batch = self->gathering;
     uint8_t *copy = batch != NULL ? nq_arena_alloc(batch->arena, body->len + 1) : NULL;
     if (copy == NULL) {
-        return false;
+        return NQ_NO_MEMORY;
     }
     if (body->len > 0) {
         memcpy(copy, body->data, body->len);
     }
     if (body->headers_count > 0) {
-        if (!add_headers(self, batch, body)) {
-            return false;
+        enum nq_status status = add_headers(self, batch, body);
+        if (status != NQ_OK) {
+            return status;
         }
     } else if (batch->has_headers) {
         batch->headers[batch->count] = (struct nq_bytes){0, NULL};
@@ -266,7 +271,7 @@ static bool add_item(struct nq_producer *self, const struct nq_body *body, size_
     self->put_count++;
     self->window_items++;
     self->window_bytes += batch->count == 1 ? batch->size : size;
-    return true;
+    return NQ_OK;
 }
 
 static bool has_room(const struct nq_producer *self)
@@ -371,8 +376,9 @@ enum nq_status nq_producer_put(struct nq_producer *self, const struct nq_body *b
     if (self->failure.status != NQ_OK) {
         return kept_failure(self);
     }
-    if (!add_item(self, body, size)) {
-        return client_fail(client, NQ_NO_MEMORY, "producer: out of memory");
+    enum nq_status added = add_item(self, body, size);
+    if (added != NQ_OK) {
+        return client_fail(client, added, "an item for '%s' and its headers: %s", self->queue, nq_status_text(added));
     }
     keep_going(self);
     return self->failure.status == NQ_OK ? NQ_OK : kept_failure(self);

@@ -137,6 +137,26 @@ Test(producer, headers_of_some_items)
     rig_end(&rig);
 }
 
+Test(producer, goes_on_after_an_item_whose_headers_are_too_large)
+{
+    struct rig rig = rig_make();
+    static uint8_t value[NQ_HEADERS_BYTES_DEFAULT];
+    struct nq_header_field header = {"k", value, sizeof value};
+    struct nq_body with = {.data = "w", .len = 1, .headers = &header, .headers_count = 1};
+    struct nq_producer *producer;
+    cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
+    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_put(producer, &with), NQ_TOO_LARGE);
+    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK, "nothing is to be sent: %s", nq_error_text(rig.client));
+    header.value_len = 1;
+    cr_assert_eq(nq_producer_put(producer, &with), NQ_OK);
+    cr_assert_eq(produce(producer, 2, 1), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 3);
+    rig_end(&rig);
+}
+
 // One item is stored, then the broker answers nothing any more.
 static struct nq_producer *open_and_pause(struct rig *rig)
 {
