@@ -31,8 +31,8 @@ enum nq_status nq_consumer_open(struct nq_client *client, const char *queue, con
     if (self->options.done_window == 0) {
         self->options.done_window = DONE_WINDOW_DEFAULT;
     }
-    self->grows = self->options.prefetch < 0;
-    self->target = self->grows ? 0 : (size_t)self->options.prefetch;
+    self->grows = self->options.prefetch < 0 && !self->options.at_most_once; // what was got ahead could not be given back
+    self->target = self->options.prefetch < 0 ? 0 : (size_t)self->options.prefetch;
     self->client = client;
     memcpy(self->queue, queue, strlen(queue) + 1);
     self->next = client->consumers;

@@ -344,12 +344,12 @@ NQ_EXPORT enum nq_status nq_producer_close(struct nq_producer **producer_p, uint
 // ------------------------------------------------------------------------- consumer handle: prefetch, gathered task_done
 
 struct nq_consumer_options {
-    int prefetch;         // items asked for ahead; NQ_PREFETCH_AUTO: grows and shrinks with use, 0 on a queue with maxsize
+    int prefetch; // items asked for ahead; NQ_PREFETCH_AUTO: grows and shrinks with use, 0 on a queue with maxsize or at_most_once
     uint64_t lease_ms;    // 0: the queue's
     uint64_t hold_max_ms; // 0: the queue's
     uint64_t max_items;   // never ask for more than this in all; 0: no bound
     size_t done_window;   // unconfirmed dones at most; 0: 10,000
-    bool at_most_once;
+    bool at_most_once;    // what was got ahead because `prefetch` asks for it is lost when the handle is closed
 };
 NQ_EXPORT void nq_consumer_options_init(struct nq_consumer_options *options);
 

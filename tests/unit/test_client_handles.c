@@ -356,6 +356,26 @@ Test(consumer, close_gives_back_what_was_prefetched)
     rig_end(&rig);
 }
 
+// They are done as they leave the broker, so those that are not handed out would be lost.
+Test(consumer, nothing_is_got_ahead_at_most_once)
+{
+    struct rig rig = rig_make();
+    struct nq_consumer_options options;
+    struct nq_consumer *consumer;
+    struct nq_item *item;
+    fill_queue(&rig, 200);
+    nq_consumer_options_init(&options);
+    options.at_most_once = true;
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    }
+    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").ready, 100);
+    rig_end(&rig);
+}
+
 Test(consumer, requeue_and_lost_leases_are_told_apart)
 {
     struct rig rig = rig_make();
