@@ -296,8 +296,7 @@ uint64_t nq_start_extend(struct nq_client *client, struct nq_item *item, uint64_
         return 0;
     }
     request->wire.op = WIRE_EXTEND;
-    request->wire.as.tokens.lease_ms = lease_ms;
-    client->lease_ms_min = lease_ms > 0 && lease_ms < client->lease_ms_min ? lease_ms : client->lease_ms_min;
+    request->wire.as.tokens.lease_ms = extend_ms(client, item, lease_ms);
     return start_tokens(client, request, entry);
 }
 

@@ -284,6 +284,14 @@ enum nq_status nq_requeue(struct nq_client *client, struct nq_item **item_p, con
     return run(client, request, NULL, "requeue", queue);
 }
 
+// 0: that of the get, which is known here, unlike what the queue's is by now: leases are renewed in time because the shortest is known.
+uint64_t extend_ms(struct nq_client *client, const struct nq_item *item, uint64_t lease_ms)
+{
+    lease_ms = lease_ms > 0 ? lease_ms : item->answer->lease_ms;
+    client->lease_ms_min = lease_ms > 0 && lease_ms < client->lease_ms_min ? lease_ms : client->lease_ms_min;
+    return lease_ms;
+}
+
 enum nq_status nq_extend(struct nq_client *client, struct nq_item *item, uint64_t lease_ms)
 {
     enum nq_status status;
@@ -300,15 +308,12 @@ enum nq_status nq_extend(struct nq_client *client, struct nq_item *item, uint64_
     tokens->seqs = &item->seq;
     tokens->deliveries = &item->delivery;
     tokens->count = 1;
-    tokens->lease_ms = lease_ms;
+    tokens->lease_ms = extend_ms(client, item, lease_ms);
     struct call call;
     status = call_run(client, request, &call, WAIT_THROUGH);
     if (status == NQ_OK && call.frame != NULL && call.reply.result == WIRE_TASK_DONE && call.reply.as.tokens.count > 0 &&
         call.reply.as.tokens.statuses != NULL) {
         status = (enum nq_status)call.reply.as.tokens.statuses[0];
-    }
-    if (status == NQ_OK && lease_ms > 0 && lease_ms < client->lease_ms_min) {
-        client->lease_ms_min = lease_ms;
     }
     if (status != NQ_OK) {
         (void)client_fail_on(client, status, "extend", item->answer->queue, call.frame != NULL ? &call.reply : NULL);

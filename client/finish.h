@@ -30,6 +30,8 @@ void finish_give_back(struct nq_item *item);
 void finish_send_returns(struct nq_client *client);
 // The request that puts an item back as asked; NULL: out of memory, the item is untouched.
 struct request *requeue_request(struct nq_item *item, const struct nq_requeue_options *options);
+// What an EXTEND asks for; the keeper goes by it from now on.
+uint64_t extend_ms(struct nq_client *client, const struct nq_item *item, uint64_t lease_ms);
 // Whether the item is finished without a word to the broker, and how.
 bool finish_is_local(const struct nq_item *item, enum nq_status *status);
 

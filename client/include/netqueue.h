@@ -196,7 +196,7 @@ struct nq_requeue_options {
 // Put the item back in its old place. options NULL: at once, uncounted. Takes the item in every case. Errors: as nq_task_done.
 NQ_EXPORT enum nq_status nq_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options);
 
-// Restart the lease and hold_max from now. lease_ms 0: the queue's. Errors: as nq_task_done; the item stays the caller's.
+// Restart the lease and hold_max from now. lease_ms 0: as long as when it was got. Errors: as nq_task_done; the item stays the caller's.
 NQ_EXPORT enum nq_status nq_extend(struct nq_client *client, struct nq_item *item, uint64_t lease_ms);
 
 // Wait until every item put into the queue is done. Errors: NQ_TIMED_OUT, NQ_NO_SUCH_QUEUE, NQ_INTERRUPTED, NQ_UNREACHABLE

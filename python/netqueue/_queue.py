@@ -34,7 +34,7 @@ class Lease(LeaseOf):
         self._run(self._finish("requeue", delay=delay, failed=failed, dead=dead, reason=reason))
 
     def extend(self, lease: Optional[float] = None) -> None:
-        """Count lease (seconds; None: the queue's) and hold_max from now on."""
+        """Count lease (seconds; None: as when it was got) and hold_max from now on."""
         self._run(self._finish("extend", lease_ms=int((lease or 0) * 1000)))
 
     def __enter__(self) -> "Lease":
@@ -258,7 +258,7 @@ class Queue(WholeQueue):
         self._run(Finish(self._oldest(remove=True), "requeue", 0, delay, failed, dead, reason)).check()
 
     def extend(self, lease: Optional[float] = None) -> None:
-        """Count lease (seconds; None: the queue's) and hold_max of the item that task_done() would finish from now on."""
+        """Count lease (seconds; None: as when it was got) and hold_max of the item that task_done() would finish from now on."""
         self._run(Finish(self._oldest(remove=False), "extend", int((lease or 0) * 1000))).check()
 
     def join(self, timeout: Optional[float] = None) -> bool:

@@ -36,5 +36,6 @@ struct fake_counts {
     uint64_t ready, leased, done, puts;              // of a queue
     uint64_t frames, hellos, renews, gets, requeues; // of the broker
     uint64_t taken;                                  // sum of the last reports
+    uint64_t extend_ms;                              // of the last EXTEND
 };
 struct fake_counts fake_broker_counts(struct fake_broker *self, const char *queue);

@@ -315,6 +315,7 @@ static void on_tokens(struct fake_model *self, struct nq_arena *arena, const str
         }
     }
     self->counts.requeues += request->op == WIRE_REQUEUE ? count : 0;
+    self->counts.extend_ms = request->op == WIRE_EXTEND ? request->as.tokens.lease_ms : self->counts.extend_ms;
     reply->result = WIRE_TASK_DONE;
     reply->as.tokens.statuses = statuses;
     reply->as.tokens.count = count;

@@ -221,6 +221,27 @@ static bool one_ready(const struct fake_counts *counts)
     return counts->ready == 1;
 }
 
+// The library renews in time whatever lease it knows of. What the queue's is by now it does not know: it may be a shorter one.
+Test(client, extend_asks_for_the_lease_of_the_get_unless_told)
+{
+    struct rig rig = rig_make();
+    struct nq_item *item;
+    struct nq_completion completion;
+    fake_broker_set_lease_ms(rig.broker, 7000);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    cr_assert_eq(nq_extend(rig.client, item, 0), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").extend_ms, 7000);
+    cr_assert_eq(nq_extend(rig.client, item, 9000), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").extend_ms, 9000);
+    cr_assert_neq(nq_start_extend(rig.client, item, 0, NULL), 0);
+    cr_assert_eq(nq_wait_completion(rig.client, 5000, &completion), NQ_OK);
+    cr_assert_eq(completion.status, NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").extend_ms, 7000);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
+
 Test(client, a_destroyed_item_goes_back_with_the_next_request)
 {
     struct rig rig = rig_make();
