@@ -196,6 +196,7 @@ static bool start_monitor(struct connection *self)
         return false;
     }
     set_option(self->monitor, ZMQ_LINGER, 0);
+    set_option(self->monitor, ZMQ_RCVHWM, 0); // none: libzmq's only thread would wait until a client that is not used asks
     return zmq_connect(self->monitor, address) == 0 && get_fd(self->monitor, &self->monitor_fd) && watch(self, self->monitor_fd);
 }
 
