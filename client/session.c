@@ -469,6 +469,7 @@ uint64_t client_next_deadline_ms(const struct nq_client *client)
 // ---------------------------------------------------------------------------------------------------------- GOODBYE
 
 struct goodbye {
+    const struct nq_client *client;
     bool ended;
 };
 
@@ -478,14 +479,16 @@ static void goodbye_ended(struct request *request, const struct outcome *outcome
     ((struct goodbye *)request->user)->ended = true;
 }
 
+// With another connection all that is unanswered would be sent again, to a broker that may have forgotten the streams of it with the session.
 static bool goodbye_is_over(void *user)
 {
-    return ((struct goodbye *)user)->ended;
+    const struct goodbye *self = user;
+    return self->ended || self->client->session.state != SESSION_UP;
 }
 
 void session_goodbye(struct nq_client *client, uint64_t wait_ms)
 {
-    struct goodbye goodbye = {0};
+    struct goodbye goodbye = {.client = client};
     struct request *request = client->session.state == SESSION_UP ? request_create(WIRE_GOODBYE) : NULL;
     if (request == NULL) {
         return;

@@ -519,6 +519,7 @@ static void on_request(struct fake_model *self, struct nq_arena *arena, const st
         break;
     case WIRE_GOODBYE:
         fake_model_forget_sessions(self);
+        self->streams_count = 0;
         (void)answer(self, peer, request->id, NQ_OK);
         break;
     default:

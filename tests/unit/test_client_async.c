@@ -128,6 +128,19 @@ Test(async, a_cancel_goes_again_behind_its_get_when_the_session_was_unknown)
     rig_end(&rig);
 }
 
+// The broker forgets its streams with the session, and so would take what comes again for another item.
+Test(async, what_is_unanswered_at_the_end_is_not_put_again, .timeout = 60)
+{
+    struct rig rig = rig_make();
+    const struct nq_body body = {.data = "a", .len = 1};
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    fake_broker_disconnect_after(rig.broker, 2);
+    cr_assert_neq(nq_start_put(rig.client, "q", &body, 1, NULL, NULL), 0);
+    nq_client_destroy(&rig.client);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 1);
+    rig_end(&rig);
+}
+
 Test(async, a_join_completes_when_the_work_is_done)
 {
     struct rig rig = rig_make();
