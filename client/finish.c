@@ -100,14 +100,41 @@ enum nq_status token_status(const struct outcome *outcome, const struct request 
     return status;
 }
 
+// To put an item back in a special way. A plain return that is refused is not tried again.
+static bool may_go_back_plainly(const struct request *request, const struct outcome *outcome)
+{
+    const struct wire_tokens *tokens = &request->wire.as.tokens;
+    bool is_plain = tokens->delay_ms == 0 && !tokens->failed && !tokens->dead && tokens->reason.len == 0;
+    if (request->wire.op != WIRE_REQUEUE || is_plain || outcome->reply == NULL) {
+        return false;
+    }
+    switch (token_status(outcome, request, 0)) {
+    case NQ_LIMIT_REACHED:
+    case NQ_TOO_LARGE:
+    case NQ_BAD_REQUEST:
+    case NQ_BUSY:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void token_ended(struct request *request, const struct outcome *outcome)
 {
     struct token_batch *batch = request->user;
+    bool goes_back = may_go_back_plainly(request, outcome); // its caller has it no more, and others would wait until hold_max
     if (batch->ended != NULL) {
         struct outcome seen = *outcome;
         batch->ended(batch, &seen);
     }
-    token_batch_free(batch);
+    if (!goes_back) {
+        token_batch_free(batch);
+        return;
+    }
+    struct nq_client *client = batch->answers[0]->client;
+    batch->ended = NULL;
+    batch->next = client->returns;
+    client->returns = batch;
 }
 
 // ---------------------------------------------------------------------------------------------------------- returns

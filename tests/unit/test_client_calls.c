@@ -242,6 +242,30 @@ Test(client, extend_asks_for_the_lease_of_the_get_unless_told)
     rig_end(&rig);
 }
 
+static bool is_ready(const struct fake_counts *counts)
+{
+    return counts->ready == 1;
+}
+
+// Else it stayed on lease, renewed along with others, until hold_max.
+Test(client, an_item_that_cannot_go_back_as_asked_goes_back_at_once)
+{
+    struct rig rig = rig_make();
+    struct nq_item *item;
+    struct nq_requeue_options later = {.delay_ms = 1000};
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    fake_broker_refuse(rig.broker, WIRE_REQUEUE, NQ_LIMIT_REACHED, 1);
+    cr_assert_eq(nq_requeue(rig.client, &item, &later), NQ_LIMIT_REACHED);
+    cr_assert(rig_wait(&rig, "q", is_ready));
+    fake_broker_refuse(rig.broker, WIRE_REQUEUE, NQ_LIMIT_REACHED, 1);
+    cr_assert_eq(nq_get(rig.client, "q", NULL, &item), NQ_OK);
+    cr_assert_eq(nq_requeue(rig.client, &item, NULL), NQ_LIMIT_REACHED); // once is enough
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").leased, 1);
+    rig_end(&rig);
+}
+
 Test(client, a_destroyed_item_goes_back_with_the_next_request)
 {
     struct rig rig = rig_make();
