@@ -143,7 +143,8 @@ struct call {
     struct frame *frame;     // held until call_end
 };
 
-// Takes the request. NQ_INTERRUPTED: it is gone and has had no effect; if it could not be prevented any more, it is waited for.
+// Takes the request. NQ_INTERRUPTED: it is gone and has had no effect; if it could not be prevented any more, it is waited for: a put to
+// its end, what else has effects for a moment, and then it is NQ_OUTCOME_UNKNOWN.
 enum nq_status call_run(struct nq_client *client, struct request *request, struct call *call, enum wait_kind kind);
 void call_end(struct nq_client *client, struct call *call);
 

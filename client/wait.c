@@ -1,7 +1,7 @@
 // Waiting: the loop inside every function that returns only when something has happened.
 #include "client.h"
 
-#define CANCEL_WAIT_MS 1000u // for the answer of a get that nobody wants any more
+#define CANCEL_WAIT_MS 1000u // for the answer to what nobody wants to wait for any more
 
 uint64_t client_until(struct nq_client *client, uint64_t wait_ms)
 {
@@ -103,12 +103,16 @@ static void interrupt_call(struct nq_client *client, struct request *request, st
         call->status = NQ_INTERRUPTED;
         return;
     }
-    // Sent: its answer decides. A get is not worth a long wait; what comes later goes back.
-    uint64_t until_ms = client_until(client, op == WIRE_GET ? CANCEL_WAIT_MS : UINT64_MAX);
+    // Sent: its answer decides. Only of a put, which ends by its CANCEL, it is worth a long wait; items that come later go back.
+    uint64_t until_ms = client_until(client, op == WIRE_PUT ? UINT64_MAX : CANCEL_WAIT_MS);
     if (client_wait(client, call_is_over, call, until_ms, WAIT_THROUGH) != NQ_OK) {
-        get_abandon(client, request);
         call->ended = true;
-        call->status = NQ_INTERRUPTED;
+        call->status = op == WIRE_GET ? NQ_INTERRUPTED : NQ_OUTCOME_UNKNOWN;
+        if (op == WIRE_GET) {
+            get_abandon(client, request);
+        } else {
+            tracker_drop(&client->tracker, request, client->now_ms);
+        }
         return;
     }
     if (call->status == NQ_CANCELLED || op == WIRE_GET) {

@@ -70,7 +70,8 @@ NQ_EXPORT const char *nq_error_text(const struct nq_client *client);
 NQ_EXPORT enum nq_status nq_error_status(const struct nq_client *client);
 
 // End the wait this client is in, or the next one, with NQ_INTERRUPTED. The only function that may be called from another thread or a
-// signal handler. A get or put that is interrupted has had no effect: an item that comes all the same goes back uncounted.
+// signal handler. A get or put that is interrupted has had no effect: an item that comes all the same goes back uncounted. A purge, delete,
+// shutdown, redrive or backup that was sent and is not answered within a second ends in NQ_OUTCOME_UNKNOWN.
 NQ_EXPORT void nq_interrupt(struct nq_client *client);
 
 // "1.2.3"; static.
@@ -260,7 +261,8 @@ NQ_EXPORT enum nq_status nq_redrive(struct nq_client *client, const char *queue,
 // Copy the broker's store, while it works, into a new folder `name` below its --backup-dir, from which a broker can start. All that
 // was answered before the call is in it. `bytes` [out, may be NULL]: its size.
 // Errors: NQ_BAD_NAME not a name for a folder, or it exists; NQ_NOT_AUTHORISED the broker has no --backup-dir, or no store on disk;
-// NQ_NO_SPACE, NQ_STORAGE_FAILED it could not be written, nothing of it stays; NQ_OUTCOME_UNKNOWN the connection was lost meanwhile
+// NQ_NO_SPACE, NQ_STORAGE_FAILED it could not be written, nothing of it stays; NQ_OUTCOME_UNKNOWN the connection was lost meanwhile, or
+// it was interrupted
 NQ_EXPORT enum nq_status nq_backup(struct nq_client *client, const char *name, uint64_t *bytes);
 // Look at up to `max` ready items from seq `from_seq` on, without taking them. They are read-only: finish them with nq_item_destroy.
 NQ_EXPORT enum nq_status nq_peek(struct nq_client *client, const char *queue, uint64_t from_seq, size_t max, struct nq_item **items,

@@ -343,6 +343,19 @@ Test(client, interrupt_ends_a_put_of_many_that_waits_for_a_broker, .timeout = 60
     nq_client_destroy(&client);
 }
 
+// As a backup that takes an hour.
+Test(client, interrupt_ends_a_call_that_cannot_be_taken_back, .timeout = 60)
+{
+    struct rig rig = rig_make_with(3600000);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    nq_interrupt(rig.client);
+    cr_assert_eq(nq_purge(rig.client, "q", NULL), NQ_OUTCOME_UNKNOWN);
+    fake_broker_pause(rig.broker, false);
+    cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK); // whose answer comes behind that to the purge
+    rig_end(&rig);
+}
+
 Test(client, queues)
 {
     struct rig rig = rig_make();
