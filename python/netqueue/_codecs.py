@@ -40,9 +40,19 @@ CODECS = {codec.name: codec for codec in (
 )}
 
 
+def _checked(codec: Codec) -> Codec:
+    """A codec of somebody's own: what it makes is looked at when an object is put, not when it is sent."""
+    def encode(value: Any) -> bytes:
+        body = codec.encode(value)
+        if not isinstance(body, bytes):
+            raise TypeError("codec %r makes %s of an object, not bytes" % (codec.name, type(body).__name__))
+        return body
+    return codec._replace(encode=encode)
+
+
 def find_codec(codec: Union[str, Codec]) -> Codec:
     if isinstance(codec, Codec):
-        return codec
+        return _checked(codec)
     try:
         return CODECS[codec]
     except (KeyError, TypeError):

@@ -71,7 +71,7 @@ class DecodeError(Error, ValueError):
     body = b""
 
 
-OK, FULL, EMPTY, TIMED_OUT, NO_SUCH_QUEUE, LEASE_LOST, NOT_AUTHORISED, CLOSED = 0, 1, 2, 4, 5, 12, 19, 24
+OK, FULL, EMPTY, TIMED_OUT, NO_SUCH_QUEUE, LEASE_LOST, BAD_REQUEST, NOT_AUTHORISED, CLOSED = 0, 1, 2, 4, 5, 12, 16, 19, 24
 ORDINARY = (OK, FULL, EMPTY, TIMED_OUT)  # there is no more to say
 
 _CLASSES: Dict[int, Type[Exception]] = {1: Full, 2: Empty, 3: ShutDown, 5: NoSuchQueue, 6: TooLarge, 8: NoSpace, 11: OutcomeUnknown, 12: LeaseLost, 14: DifferentOptions,

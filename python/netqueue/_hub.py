@@ -65,6 +65,7 @@ class Hub:
         self.lanes: Dict[bytes, List[int]] = collections.defaultdict(list)  # free ones, by queue
         self.lanes_made: Dict[bytes, Any] = collections.defaultdict(lambda: itertools.count(1))
         self.lost = 0        # dones whose lease was lost
+        self.wake_waiters = True
         self.closing: Optional[float] = None  # until when what is under way may end
         self.closed = False
         self.asleep = False
@@ -199,17 +200,23 @@ class Hub:
         self.both.register(lib.nq_client_fd(self.client), select.POLLIN)
         for poll in (self.both, self.wakes):
             poll.register(self.wake_reader, select.POLLIN)
-        self.driving.acquire()
-        while self._drive():
-            self.driving.release()
-            self._rest()
+        try:
             self.driving.acquire()
-        self.closed = True
-        lib.nq_client_destroy(byref(self.client))
-        self.driving.release()
-        self._drop_rest()
-        os.close(self.wake_reader)
-        os.close(self.wake_writer)
+            while self._drive():
+                self.driving.release()
+                self._rest()
+                self.driving.acquire()
+        finally:  # also when something went wrong: nobody may wait for ever
+            if not self.driving._is_owned():
+                self.driving.acquire()
+            if self.closing is None:
+                self.closing = 0.0
+            self.closed = True
+            lib.nq_client_destroy(byref(self.client))
+            self.driving.release()
+            self._drop_rest()
+            os.close(self.wake_reader)
+            os.close(self.wake_writer)
 
     def _drive(self) -> bool:
         """Until nothing is under way. False: it is time to close."""
@@ -285,7 +292,11 @@ class Hub:
     def begin(self, operation: Operation) -> None:
         if operation.abandoned:
             return
-        request = operation.start(self)
+        try:
+            request = operation.start(self)
+        except Exception as error:  # this thread has others to serve
+            operation.fail(self, error)
+            return
         if request:
             operation.request = request
             self.running[request] = operation

@@ -5,7 +5,7 @@ from array import array
 from ctypes import byref, c_char_p, c_void_p, cast, string_at
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ._errors import LEASE_LOST, OK, ORDINARY, error_of
+from ._errors import BAD_REQUEST, LEASE_LOST, OK, ORDINARY, error_of
 from ._library import (COUNTERS, WAIT_FOREVER, Body, GetOptions, HeaderField, PutOptions, RequeueOptions, bytes_at, fill_options, lib,
                        table_of)
 
@@ -112,6 +112,7 @@ class Operation:
     signal: Any = None  # released when it has ended
     when_ended: Optional[Callable[["Operation"], None]] = None
     abandoned = ended = False
+    wrong: Optional[Exception] = None  # why it could not be started
     items: Sequence[Item] = ()
     stats: Optional[QueueStats] = None
 
@@ -125,6 +126,11 @@ class Operation:
         """Why the library did not start it."""
         self.text = _error_text(hub)
         return int(lib.nq_error_status(hub.client))
+
+    def fail(self, hub: Any, error: Exception) -> None:
+        """It is made of something that is no part of a request, like a body that is no bytes: told to who wanted it."""
+        self.wrong, self.text = error, "%s: %s" % (self._name(), error)
+        self.end(hub, BAD_REQUEST)
 
     def complete(self, hub: Any, completion: Any) -> None:
         """Take what has come with it."""
@@ -156,7 +162,7 @@ class Operation:
             lib.nq_cancel(hub.client, self.request)
 
     def error(self) -> Exception:
-        return error_of(self.status, "" if self.text else self._name(), self.text)
+        return self.wrong or error_of(self.status, "" if self.text else self._name(), self.text)
 
     def _name(self) -> str:
         return "%s %r" % (self.what, self.queue.decode("utf-8", "replace"))

@@ -51,6 +51,24 @@ class Codecs(unittest.TestCase):
         with self.assertRaises(ValueError):
             make(codec="yaml")
 
+    def test_what_cannot_be_part_of_a_request_is_told_to_who_wanted_it_alone(self):
+        """Another thread waits, so the I/O thread is the one to make the request."""
+        q = make()
+        waiting = in_thread(q.get)
+        wait_until(lambda: q.stats().waiting_gets == 1, "a get waits")
+        with self.assertRaises(TypeError):
+            in_thread(lambda: q.put("item", headers={"number": 5}))(20)
+        q.put("good")
+        self.assertEqual(waiting(), "good")
+
+    def test_a_codec_that_makes_no_bytes_is_told_at_put(self):
+        for confirm in ("put", "flush"):
+            q = make(codec=net().Codec("text", str, bytes.decode), confirm=confirm)
+            for put in (lambda: q.put("item"), lambda: q.put_many(["item"])):
+                with self.assertRaisesRegex(TypeError, "'text' makes str of an object, not bytes"):
+                    put()
+            self.assertTrue(q.flush(20))
+
     def test_what_cannot_be_decoded_is_held(self):
         q = make(codec="json")
         harness.broker.produce(q.name, "{nonsense").expect(0)
