@@ -183,23 +183,43 @@ class Base:
         Raises ValueError when there is none. The broker hears of it at once, but it is not waited for: use get_item() to know."""
         self._hub.submit(self._oldest(remove=True))
 
+    def _cannot_decode(self, item: Item, error: Exception) -> DecodeError:
+        """The item is held, so that it can be dropped or set aside."""
+        self._hold(item)
+        failure = DecodeError("an item of %r is not %s: %s" % (self.name, self._codec.name, error))
+        failure.body = item.body
+        return failure
+
+    def _keep(self, item: Item) -> None:
+        if self._done_at_get:
+            item.hub.submit(item)
+        else:
+            self._hold(item)
+
     def _take(self, item: Item) -> Any:
         """The object of an item that was got, and the item is held (or done, if that is how this queue is used)."""
         try:
             value = self._decode(item.body)
         except Exception as error:
-            self._hold(item)
-            failure = DecodeError("an item of %r is not %s: %s" % (self.name, self._codec.name, error))
-            failure.body = item.body
-            raise failure from error
-        if self._done_at_get:
-            item.hub.submit(item)
-        else:
-            self._hold(item)
+            raise self._cannot_decode(item, error) from error
+        self._keep(item)
         return value
 
     def _take_all(self, items: Sequence[Item]) -> List[Any]:
-        return [self._take(item) for item in items]
+        """Those in front of the first that cannot be decoded: an exception would take them along. It goes back with what is behind it, and comes next."""
+        values: List[Any] = []
+        for index, item in enumerate(items):
+            try:
+                value = self._decode(item.body)
+            except Exception as error:
+                for other in items[index if values else index + 1:]:
+                    other.give_back()
+                if values:
+                    break
+                raise self._cannot_decode(item, error) from error
+            self._keep(item)
+            values.append(value)
+        return values
 
 
 class WholeQueue(Base):
@@ -252,7 +272,10 @@ class LeaseOf:
         self._queue, self._item = queue, item
         self._details = item.read_details()
         self.body: bytes = item.body
-        self.value: Any = queue._codec.decode(item.body)
+        try:
+            self.value: Any = queue._decode(item.body)
+        except Exception as error:
+            raise queue._cannot_decode(item, error) from error
 
     seq = property(lambda self: self._details["seq"], doc="its place in the queue, from 1")
     deliveries = property(lambda self: self._details["deliveries"], doc="how often it was handed out, this time included")

@@ -88,12 +88,15 @@ class Item:
                              "fence": lib.nq_item_fence(pointer), "headers": headers}
         return self._details or {}
 
-    def __del__(self) -> None:
+    def give_back(self) -> None:
+        """To its place, uncounted, unless it is finished."""
         pointer = self.pointer
         if pointer is not None:
             self.pointer = None
             hub = self.hub
             hub.submit(lambda: hub.closed or hub.give_back(pointer))
+
+    __del__ = give_back
 
 
 def make_items(hub: Any, queue: bytes, pointers: Any, count: int) -> List[Item]:

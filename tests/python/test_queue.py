@@ -79,6 +79,28 @@ class Codecs(unittest.TestCase):
         q.task_done()
         self.assertEqual(q.unfinished_tasks, 0)
 
+    def test_what_cannot_be_decoded_is_held_by_get_item_too(self):
+        q = make(codec="json")
+        harness.broker.produce(q.name, "{nonsense", "2").expect(0)
+        with self.assertRaises(net().DecodeError):
+            with q.get_item():
+                pass
+        q.task_done()
+        self.assertEqual(q.get_item().value, 2)
+
+    def test_what_stands_in_front_of_what_cannot_be_decoded_is_not_lost(self):
+        for options in ({}, {"done": "get"}, {"prefetch": 10}):
+            q = make(codec="json", **options)
+            harness.broker.produce(q.name, "1", "2", "{nonsense", "4").expect(0)
+            self.assertEqual(q.get_many(10), [1, 2])
+            with self.assertRaises(net().DecodeError) as caught:
+                q.get_many(10)
+            self.assertEqual(caught.exception.body, b"{nonsense")
+            for _ in range(1 if "done" in options else 3):
+                q.task_done()
+            self.assertEqual(q.get_many(10), [4])
+            self.assertEqual(q.unfinished_tasks, 0 if "done" in options else 1)
+
     def test_a_codec_of_ones_own(self):
         q = make(codec=net().Codec("upper", lambda text: text.upper().encode(), lambda body: body.decode().lower()))
         q.put("abc")
