@@ -296,7 +296,7 @@ class LeaseOf:
         if kind is None:
             return self._finish("task_done")
         if issubclass(kind, Exception):
-            return self._finish("requeue", failed=True, reason=("%s: %s" % (kind.__name__, error))[:120])
+            return self._finish("requeue", failed=True, reason="%s: %s" % (kind.__name__, error))
         return self._finish("requeue")  # KeyboardInterrupt, cancelled and the like say nothing about the item
 
 

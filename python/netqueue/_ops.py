@@ -273,6 +273,14 @@ class Shutdown(Operation):
         return int(lib.nq_start_shutdown(hub.client, self.queue, self.immediate, None))
 
 
+REASON_BYTES_MAX = 256  # NQ_REASON_BYTES_MAX
+
+
+def _reason_of(text: Optional[str]) -> Optional[bytes]:
+    """As much of it as the broker keeps: of an item that failed, what is said of it must not be what fails next."""
+    return text.encode("utf-8", "replace")[:REASON_BYTES_MAX].decode("utf-8", "ignore").encode() if text else None
+
+
 class Finish(Operation):
     """task_done, requeue or extend of one item, confirmed."""
 
@@ -282,7 +290,7 @@ class Finish(Operation):
                  reason: Optional[str] = None) -> None:
         super().__init__(item.queue, how + " in")
         self.item, self.how = item, how
-        self.options: Any = lease_ms if how == "extend" else RequeueOptions(wait_ms(delay), failed, dead, reason.encode() if reason else None)
+        self.options: Any = lease_ms if how == "extend" else RequeueOptions(wait_ms(delay), failed, dead, _reason_of(reason))
 
     def start(self, hub: Any) -> int:
         if self._is_gone(hub):

@@ -152,6 +152,15 @@ class InHand(unittest.TestCase):
         with q.get_item() as item:
             self.assertEqual((item.deliveries, item.failures), (4, 1))
 
+    def test_an_item_comes_back_as_failed_whatever_the_block_raises(self):
+        for what in ("\N{GRINNING FACE}" * 200, "\udcff", "x" * 1000):
+            q = make()
+            q.put("item")
+            with self.assertRaises(RuntimeError):
+                with q.get_item():
+                    raise RuntimeError(what)
+            self.assertEqual(q.get_item().failures, 1)
+
     def test_failures_lead_to_the_dead_letter_queue(self):
         dead = make()
         q = make(max_deliveries=2, dead_letter=dead.name)
