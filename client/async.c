@@ -229,6 +229,13 @@ uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, con
     return start_finish(client, item_p, true, options, user);
 }
 
+static void are_taken(struct nq_item **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        items[i] = NULL;
+    }
+}
+
 // Items without a token to send: the completion tells how the first of them that failed stands.
 static uint64_t start_all_local(struct nq_client *client, struct nq_item **items, size_t count, void *user)
 {
@@ -242,7 +249,9 @@ static uint64_t start_all_local(struct nq_client *client, struct nq_item **items
             answer_unref(items[i]->answer);
         }
     }
-    return entry != NULL ? complete_locally(items[count - 1], first, entry) : 0;
+    uint64_t request = entry != NULL ? complete_locally(items[count - 1], first, entry) : 0;
+    are_taken(items, request != 0 ? count : 0);
+    return request;
 }
 
 uint64_t nq_start_task_done_many(struct nq_client *client, struct nq_item **items, size_t count, void *user)
@@ -264,6 +273,7 @@ uint64_t nq_start_task_done_many(struct nq_client *client, struct nq_item **item
     struct request *request = ok ? token_request(WIRE_TASK_DONE, list) : NULL;
     struct completion_entry *entry = request != NULL ? entry_create(client, user) : NULL;
     if (entry != NULL) {
+        are_taken(items, count);
         return start_tokens(client, request, entry);
     }
     free(request);

@@ -399,7 +399,8 @@ NQ_EXPORT uint64_t nq_start_task_done(struct nq_client *client, struct nq_item *
 NQ_EXPORT uint64_t nq_start_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options,
                                     void *user);
 NQ_EXPORT uint64_t nq_start_join(struct nq_client *client, const char *queue, uint64_t wait_ms, void *user);
-// The items (1 to 10,000, all got from one queue) end together; the completion has the first status that is not NQ_OK. Takes the items, unless 0.
+// The items (1 to 10,000, all got from one queue) end together; the completion has the first status that is not NQ_OK. Takes the items
+// and sets them to NULL, unless 0.
 NQ_EXPORT uint64_t nq_start_task_done_many(struct nq_client *client, struct nq_item **items, size_t count, void *user);
 // As nq_extend; the item stays the caller's.
 NQ_EXPORT uint64_t nq_start_extend(struct nq_client *client, struct nq_item *item, uint64_t lease_ms, void *user);

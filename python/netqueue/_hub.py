@@ -120,6 +120,7 @@ class Hub:
             if operation.signal is not None:
                 operation.signal.acquire()
         except BaseException:  # KeyboardInterrupt: nobody will take what it brings
+            self._let_go(operation)  # it may have come while just that was done
             self.abandon(operation)
             raise
         return operation
@@ -133,19 +134,25 @@ class Hub:
                 return False
             done = self._waiting_dones()
             if done is None or self.running or self.outboxes or self.closing is not None or self.closed:
-                self.inbox.extendleft(reversed(done or ()))
                 return False
             self.calls += 1
             if done:
                 start_dones(self, done, quietly=True)
+                for _ in done:
+                    self.inbox.popleft()
             self.begin(operation)
             self._await(operation)
             return True
         finally:
-            if self.driving._is_owned():
-                if operation.request and not operation.ended:
-                    self._hand_over(operation)
-                self.driving.release()
+            self._let_go(operation)
+
+    def _let_go(self, operation: Operation) -> None:
+        """The I/O thread goes on with it, if it has not ended."""
+        if self.driving._is_owned():
+            self.waiting_call = False
+            if operation.request and not operation.ended:
+                self._hand_over(operation)
+            self.driving.release()
 
     def _await(self, operation: Operation) -> None:
         self.waiting_call = True
@@ -165,17 +172,9 @@ class Hub:
         self._wake()
 
     def _waiting_dones(self) -> Optional[List[Item]]:
-        """What the inbox holds, taken out, if that is nothing but items that are done."""
-        inbox = self.inbox
-        done: List[Item] = []
-        while inbox:
-            entry = inbox.popleft()
-            if type(entry) is not Item:
-                inbox.appendleft(entry)
-                inbox.extendleft(reversed(done))
-                return None
-            done.append(entry)
-        return done
+        """What the inbox holds, if that is nothing but items that are done. They stay in it: one that was started counts no more."""
+        done: List[Any] = list(self.inbox)
+        return None if any(type(entry) is not Item for entry in done) else done
 
     def _refuse(self, operation: Operation) -> None:
         _end_with_the_process()
@@ -315,6 +314,10 @@ class Hub:
         operation = self.running.pop(completion.request, None)
         if operation is not None:
             operation.complete(self, completion)
+        elif completion.items_count:  # of a get whose caller was interrupted before he knew its number
+            for pointer in completion.items[:completion.items_count]:
+                self.give_back(pointer)
+            lib.nq_free(completion.items)
         elif completion.status:  # of dones that went along with a call
             self.lost += 1
 

@@ -5,7 +5,7 @@ from array import array
 from ctypes import byref, c_char_p, c_void_p, cast, string_at
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ._errors import BAD_REQUEST, LEASE_LOST, OK, ORDINARY, error_of
+from ._errors import BAD_REQUEST, CLOSED, LEASE_LOST, OK, ORDINARY, error_of
 from ._library import (COUNTERS, WAIT_FOREVER, Body, GetOptions, HeaderField, PutOptions, RequeueOptions, bytes_at, fill_options, lib,
                        table_of)
 
@@ -312,19 +312,17 @@ class Finish(Operation):
 
 
 class _Dones(Operation):
-    """Many task_dones; nobody waits for them."""
+    """Many task_dones; nobody waits for them. The library sets to 0 what it takes of `addresses`."""
 
     must_end = True
 
-    def __init__(self, queue: bytes, pointers: List[int]) -> None:
+    def __init__(self, queue: bytes, addresses: "array[int]", first: int, size: int) -> None:
         super().__init__(queue, "task_done in")
-        self.pointers = pointers
+        self.addresses, self.first, self.size = addresses, first, size
 
     def start(self, hub: Any) -> int:
-        if len(self.pointers) == 1:
-            return int(lib.nq_start_task_done(hub.client, byref(c_void_p(self.pointers[0])), None))
-        addresses = array("L", self.pointers)
-        return int(lib.nq_start_task_done_many(hub.client, addresses.buffer_info()[0], len(addresses), None))
+        start = self.addresses.buffer_info()[0] + self.first * self.addresses.itemsize
+        return int(lib.nq_start_task_done_many(hub.client, start, self.size, None))
 
     def end(self, hub: Any, status: int) -> None:
         if status != OK:
@@ -335,32 +333,38 @@ class _Dones(Operation):
 DONES_MAX = 1000
 
 
-def _group_dones(hub: Any, items: Iterable[Item]) -> Dict[bytes, List[int]]:
-    by_queue: Dict[bytes, List[int]] = {}
-    for item in items:
-        pointer = item.pointer
-        if pointer is not None and item.hub is hub:
-            item.pointer = None
-            some = by_queue.get(item.queue)
-            if some is None:
-                by_queue[item.queue] = [pointer]
-            else:
-                some.append(pointer)
-    return by_queue
+def _start_run(hub: Any, queue: bytes, addresses: "array[int]", quietly: bool) -> None:
+    together = _Dones(queue, addresses, 0, len(addresses))
+    request = together.start(hub)
+    if request and not quietly:
+        hub.running[request] = together
+    elif not request and len(addresses) > 1:  # they do not go together: got before and after a restart of the broker
+        for index in range(len(addresses)):
+            hub.begin(_Dones(queue, addresses, index, 1))
 
 
 def start_dones(hub: Any, items: Iterable[Item], quietly: bool = False) -> None:
-    """quietly: their completions are looked at by nobody but the hub."""
-    for queue, pointers in _group_dones(hub, items).items():
-        for first in range(0, len(pointers), DONES_MAX):
-            some = pointers[first:first + DONES_MAX]
-            together = _Dones(queue, some)
-            request = together.start(hub)
-            if not request and len(some) > 1:  # they do not go together: got before and after a restart of the broker
-                for pointer in some:
-                    hub.begin(_Dones(queue, [pointer]))
-            elif request and not quietly:
-                hub.running[request] = together
+    """quietly: their completions are looked at by nobody but the hub. When it is interrupted, items that were not taken are as before."""
+    by_queue: Dict[bytes, List[Item]] = {}
+    for item in items:
+        if item.pointer is not None and item.hub is hub:
+            some = by_queue.get(item.queue)
+            if some is None:
+                by_queue[item.queue] = [item]
+            else:
+                some.append(item)
+    for queue, together in by_queue.items():
+        for first in range(0, len(together), DONES_MAX):
+            some = together[first:first + DONES_MAX]
+            addresses = array("L", [item.pointer or 0 for item in some])
+            try:
+                for item in some:
+                    item.pointer = None
+                _start_run(hub, queue, addresses, quietly)
+            except BaseException:
+                for item, address in zip(some, addresses):
+                    item.pointer = address or None
+                raise
 
 
 RUN_ITEMS, RUN_BYTES, RUNS_MAX = 1000, 1 << 20, 4
@@ -385,8 +389,17 @@ class Outbox:
         self.bodies.append(body)
         self.started += 1  # exact enough: two threads may count one
         if not self.kicked:
-            self.kicked = True
+            self._kick()
+
+    def _kick(self) -> None:
+        self.kicked = True
+        try:
             self.hub.submit(self.send)
+        except BaseException:  # KeyboardInterrupt: the next one does it
+            self.kicked = False
+            raise
+        if self.hub.closed and self.bodies:  # meanwhile: nobody sends them any more
+            self.fail(CLOSED, "netqueue was closed")
 
     def _wait_for_room(self) -> None:
         with self.changed:
@@ -400,6 +413,8 @@ class Outbox:
 
     def flush(self, timeout: Optional[float]) -> bool:
         """False: the time is over."""
+        if self.bodies and not self.kicked:
+            self._kick()
         with self.changed:
             over = self.changed.wait_for(lambda: self.failure is not None or not (self.bodies or self.runs), timeout)
         self.raise_failure()

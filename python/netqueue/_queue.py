@@ -263,9 +263,10 @@ class Queue(WholeQueue):
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until every item that was put into the queue is done. False: not within `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         if not self.flush(timeout):
             return False
-        operation = self._run(Join(self._name, timeout))
+        operation = self._run(Join(self._name, None if deadline is None else max(0.0, deadline - time.monotonic())))
         if operation.status not in (TIMED_OUT, NO_SUCH_QUEUE):  # nothing of a queue that is gone is unfinished
             operation.check()
         return operation.status != TIMED_OUT

@@ -1,8 +1,10 @@
 """What was got ahead and lies idle; waits that are interrupted, also while the broker is away."""
+import os
 import signal
 import subprocess
 import sys
 import unittest
+from unittest import mock
 
 import harness
 from harness import spawn_python, wait_until
@@ -32,6 +34,8 @@ class Prefetch(unittest.TestCase):
 
 
 class Interrupted(unittest.TestCase):
+    """Ctrl-C comes wherever it likes."""
+
     def test_an_interrupted_get_takes_nothing(self):
         """Nor does it wait any longer, though its process goes on."""
         q = net().Queue(name="interrupted")
@@ -55,6 +59,61 @@ class Interrupted(unittest.TestCase):
         finally:
             child.kill()
             q.delete()
+
+    def cycle(self, q, line):
+        """Puts, gets and dones, interrupted before that line of the package. Returns how many dones were said, and whether it was interrupted."""
+        package, count, done = os.path.dirname(net().__file__), 0, 0
+
+        def trace(frame, event, _):
+            nonlocal count
+            if not frame.f_code.co_filename.startswith(package):
+                return None
+            if event == "line":
+                count += 1
+                if count == line:
+                    raise KeyboardInterrupt
+            return trace
+
+        q.put_many(range(2))
+        try:
+            sys.settrace(trace)
+            for _ in range(2):
+                q.get(timeout=20)
+                q.task_done()
+                done += 1
+            q.put("item")
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        return done, count >= line
+
+    def test_no_connection_is_stuck_and_no_done_is_forgotten(self):
+        q, done, interrupts = net().Queue(), 0, 0
+        for line in range(1, 301):
+            some, interrupted = self.cycle(q, line)
+            done, interrupts = done + some, interrupts + interrupted
+            self.assertGreaterEqual(q.qsize(), 0)
+        self.assertGreater(interrupts, 100)
+        wait_until(lambda: q.stats().dones >= done, "all that is done is done", 20)
+
+    def test_buffered_puts_are_sent_all_the_same(self):
+        q = net().Queue(confirm="flush")
+        with mock.patch.object(q._hub, "submit", side_effect=KeyboardInterrupt):
+            with self.assertRaises(KeyboardInterrupt):
+                q.put(1)
+        self.assertTrue(q.flush(20))
+        self.assertEqual(q.get(timeout=20), 1)
+
+    def test_what_is_buffered_after_the_close_has_failed(self):
+        q = net().Queue(confirm="flush", name="closed")
+        q.put(1)
+        outbox = q._outbox
+        net().close(harness.broker.endpoint)
+        with self.assertRaises(net().Closed):
+            outbox.put(b"2")
+            outbox.flush(20)
+        q.delete()
 
 
 class Away(unittest.TestCase):

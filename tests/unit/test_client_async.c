@@ -232,7 +232,9 @@ Test(async, many_items_end_in_one_request)
     cr_assert(next(&rig, &c));
     cr_assert_eq(c.status, NQ_OK);
     cr_assert_eq(nq_start_task_done_many(rig.client, items, 0, NULL), 0);
+    cr_assert_not_null(items[2]);
     cr_assert_neq(nq_start_task_done_many(rig.client, items, 3, NULL), 0); // the extended item, too, was still ours
+    cr_assert(items[0] == NULL && items[1] == NULL && items[2] == NULL);
     cr_assert(next(&rig, &c));
     cr_assert_eq(c.status, NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").done, 3);
