@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 import unittest
 from unittest import mock
 
@@ -114,6 +115,20 @@ class Interrupted(unittest.TestCase):
             outbox.put(b"2")
             outbox.flush(20)
         q.delete()
+
+
+class Time(unittest.TestCase):
+    def test_join_waits_as_long_as_asked_for_all_that_it_does(self):
+        q, now, asked = net().Queue(confirm="flush"), [100.0], []
+
+        def flush(_):
+            now[0] += 9
+            return True
+
+        with mock.patch("netqueue._queue.time", types.SimpleNamespace(monotonic=lambda: now[0])), mock.patch.object(q, "flush", flush):
+            with mock.patch.object(q, "_run", lambda operation: asked.append(operation.timeout) or operation):
+                self.assertTrue(q.join(timeout=10))
+        self.assertEqual(asked, [1.0])
 
 
 class Away(unittest.TestCase):
