@@ -6,7 +6,6 @@ its completion: that saves two changes of thread, about half of what a put or ge
 can be interrupted. `driving` is held by whoever uses the client.
 """
 import collections
-import itertools
 import multiprocessing.util
 import os
 import select
@@ -62,8 +61,7 @@ class Hub:
         self.stocks: Set[Any] = set()            # of items that were got ahead
         self.stocks_due = 0.0
         self.outboxes: List[Any] = []                 # with puts that are not confirmed
-        self.lanes: Dict[bytes, List[int]] = collections.defaultdict(list)  # free ones, by queue
-        self.lanes_made: Dict[bytes, Any] = collections.defaultdict(lambda: itertools.count(1))
+        self.lanes: Dict[bytes, List[int]] = {}       # by queue, while it is put to: the next new one, and above it those that are free again
         self.lost = 0        # dones whose lease was lost
         self.wake_waiters = True
         self.closing: Optional[float] = None  # until when what is under way may end
@@ -329,6 +327,19 @@ class Hub:
             bodies, lens = (c_void_p * size)(), (c_size_t * size)()
             self.room = size, bodies, lens
         return bodies, lens
+
+    def take_lane(self, queue: bytes) -> int:
+        lanes = self.lanes.setdefault(queue, [1])
+        if len(lanes) > 1:
+            return lanes.pop()
+        lanes[0] += 1
+        return lanes[0] - 1
+
+    def free_lane(self, queue: bytes, lane: int) -> None:
+        lanes = self.lanes[queue]
+        lanes.append(lane)
+        if len(lanes) == lanes[0]:  # none is used: it begins with 1 again, and nothing is kept of a queue that is no more
+            del self.lanes[queue]
 
     def give_back(self, pointer: int) -> None:
         """Uncounted, with the next request."""

@@ -189,12 +189,12 @@ class Put(Operation):
         self.options = PutOptions(wait_ms(timeout), wait_ms(delay), atomic, 0)
 
     def start(self, hub: Any) -> int:
-        free = hub.lanes[self.queue]
-        self.lane = self.options.lane = free.pop() if free else next(hub.lanes_made[self.queue])
+        self.lane = self.options.lane = hub.take_lane(self.queue)
         return start_put(hub, self.queue, self.bodies, self.options, self.headers)
 
     def end(self, hub: Any, status: int) -> None:
-        hub.lanes[self.queue].append(self.lane)
+        if self.lane:
+            hub.free_lane(self.queue, self.lane)
         super().end(hub, status)
 
 

@@ -210,6 +210,20 @@ class InHand(unittest.TestCase):
         big.put_many(range(2500))
         self.assertEqual(big.get_many(10000), list(range(2500)))
 
+    def test_puts_that_wait_have_lanes_and_nothing_is_kept_of_them(self):
+        q = make(1)
+        lanes, name = q._hub.lanes, q.name.encode()
+        q.put("full")
+        self.assertNotIn(name, lanes)
+        waiting = [in_thread(q.put, number) for number in range(3)]
+        wait_until(lambda: q.stats().waiting_puts == 3, "puts wait")
+        self.assertEqual(lanes[name], [4])
+        for _ in range(4):
+            q.get()
+        for put in waiting:
+            put()
+        self.assertNotIn(name, lanes)
+
     def test_the_last_task_done_is_told_though_nothing_follows_it(self):
         q = make()
         hub = q._hub
