@@ -148,6 +148,9 @@ class Hub:
         """The I/O thread goes on with it, if it has not ended."""
         if self.driving._is_owned():
             self.waiting_call = False
+            request, self.completion.request = self.completion.request, 0
+            if request:  # it was interrupted while it took what had come
+                self._take(self.completion, request)
             if operation.request and not operation.ended:
                 self._hand_over(operation)
             self.driving.release()
@@ -160,7 +163,7 @@ class Hub:
                 wait_ms = 0 if self.urgent else CALL_WAIT_MS  # who handed that in may not have seen that we wait
                 if lib.nq_wait_completion(self.client, wait_ms, here) != OK:
                     return
-                self._take(completion)
+                self._take(completion, completion.request)
         finally:
             self.waiting_call = False
 
@@ -305,19 +308,22 @@ class Hub:
         completion = self.completion
         while lib.nq_next_completion(self.client, byref(completion)) == OK:
             some = True
-            self._take(completion)
+            self._take(completion, completion.request)
         return some
 
-    def _take(self, completion: Completion) -> None:
-        operation = self.running.pop(completion.request, None)
+    def _take(self, completion: Completion, request: int) -> None:
+        operation = self.running.get(request)
         if operation is not None:
             operation.complete(self, completion)
+            self.running.pop(request, None)
         elif completion.items_count:  # of a get whose caller was interrupted before he knew its number
-            for pointer in completion.items[:completion.items_count]:
+            pointers, completion.items_count = completion.items[:completion.items_count], 0
+            for pointer in pointers:
                 self.give_back(pointer)
             lib.nq_free(completion.items)
         elif completion.status:  # of dones that went along with a call
             self.lost += 1
+        completion.request = 0
 
     def arrays(self, count: int) -> Tuple[Any, Any]:
         """For addresses and lengths of so many bodies."""

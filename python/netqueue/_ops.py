@@ -64,9 +64,9 @@ class Item:
 
     __slots__ = ("hub", "queue", "pointer", "body", "key", "_details")
 
-    def __init__(self, hub: Any, queue: bytes, pointer: int, body: bytes) -> None:
+    def __init__(self, hub: Any, queue: bytes, body: bytes) -> None:
+        self.pointer: Optional[int] = None
         self.hub, self.queue, self.body = hub, queue, body
-        self.pointer: Optional[int] = pointer
         self.key = 0  # its place among those that are held
         self._details: Optional[Dict[str, Any]] = None
 
@@ -99,11 +99,11 @@ class Item:
     __del__ = give_back
 
 
-def make_items(hub: Any, queue: bytes, pointers: Any, count: int) -> List[Item]:
+def _make_items(hub: Any, queue: bytes, pointers: Any, count: int) -> List[Item]:
+    """Still without their pointers: who is interrupted and drops some has not given them back then."""
     bodies, lens = hub.arrays(count)
     lib.nq_items_bodies(pointers, count, bodies, lens)
-    return [Item(hub, queue, pointer, bytes_at(body, length))
-            for pointer, body, length in zip(pointers[:count], bodies[:count], lens[:count])]
+    return [Item(hub, queue, bytes_at(body, length)) for body, length in zip(bodies[:count], lens[:count])]
 
 
 class Operation:
@@ -136,13 +136,18 @@ class Operation:
         self.end(hub, BAD_REQUEST)
 
     def complete(self, hub: Any, completion: Any) -> None:
-        """Take what has come with it."""
+        """Take what has come with it; once more when that was interrupted."""
         if completion.items_count:
-            self.items = make_items(hub, self.queue, completion.items, completion.items_count)
+            self.items = self.items or _make_items(hub, self.queue, completion.items, completion.items_count)
+            for item, pointer in zip(self.items, completion.items[:completion.items_count]):
+                item.pointer = pointer
+            completion.items_count = 0
             lib.nq_free(completion.items)
         if completion.stats:
             self.stats = _stats_of(completion.stats.contents)
-            lib.nq_free(completion.stats)
+            stats = cast(completion.stats, c_void_p).value
+            completion.stats = None
+            lib.nq_free(stats)
         self.count, self.accepted = completion.count, completion.accepted
         if completion.status not in ORDINARY:
             self.text = "%s: %s" % (self._name(), _error_text(hub))
@@ -193,8 +198,9 @@ class Put(Operation):
         return start_put(hub, self.queue, self.bodies, self.options, self.headers)
 
     def end(self, hub: Any, status: int) -> None:
-        if self.lane:
-            hub.free_lane(self.queue, self.lane)
+        lane, self.lane = self.lane, 0
+        if lane:
+            hub.free_lane(self.queue, lane)
         super().end(hub, status)
 
 

@@ -61,6 +61,14 @@ class Interrupted(unittest.TestCase):
             child.kill()
             q.delete()
 
+    @staticmethod
+    def is_quiet(hub):
+        """Then a thread starts its operations itself."""
+        if hub.running or hub.inbox or not hub.driving.acquire(False):
+            return False
+        hub.driving.release()
+        return True
+
     def cycle(self, q, line):
         """Puts, gets and dones, interrupted before that line of the package. Returns how many dones were said, and whether it was interrupted."""
         package, count, done = os.path.dirname(net().__file__), 0, 0
@@ -76,6 +84,8 @@ class Interrupted(unittest.TestCase):
             return trace
 
         q.put_many(range(2))
+        wait_until(lambda: self.is_quiet(q._hub), "nothing is under way")
+        q._hub.crowded_until = 0.0
         try:
             sys.settrace(trace)
             for _ in range(2):
@@ -91,7 +101,7 @@ class Interrupted(unittest.TestCase):
 
     def test_no_connection_is_stuck_and_no_done_is_forgotten(self):
         q, done, interrupts = net().Queue(), 0, 0
-        for line in range(1, 301):
+        for line in range(1, 401):
             some, interrupted = self.cycle(q, line)
             done, interrupts = done + some, interrupts + interrupted
             self.assertGreaterEqual(q.qsize(), 0)
