@@ -201,7 +201,7 @@ void dispatch_put(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
 // ------------------------------------------------------------------------------------------------------------------------ get
 
 static void get_answer(struct dispatch *self, const struct dispatch_get *get, uint64_t queue_id, enum engine_status status,
-                       struct engine_grant *grant)
+                       struct engine_grant *grant, bool again)
 {
     struct dispatch_answer *answer = answer_add(self, DISPATCH_GET, get->session_no, get->request_id);
     if (answer == NULL) {
@@ -211,6 +211,7 @@ static void get_answer(struct dispatch *self, const struct dispatch_get *get, ui
     answer->status = status;
     answer->grant = *grant;
     answer->at_most_once = get->at_most_once;
+    answer->again = again;
     answer->queue_id = queue_id;
 }
 
@@ -235,7 +236,7 @@ void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
         return;
     }
     if (engine_session_grant(self->engine, get->session_no, get->request_id, &grant) == ENGINE_OK) {
-        get_answer(self, get, grant.queue_id, ENGINE_OK, &grant);
+        get_answer(self, get, grant.queue_id, ENGINE_OK, &grant, true);
         return;
     }
     enum engine_status status = engine_queue_use(self->engine, now_ms, name, &queue);
@@ -256,7 +257,7 @@ void dispatch_get(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
     if (status == ENGINE_EMPTY && get->wait_ms > 0) {
         park_get(self, now_ms, queue, get);
     } else {
-        get_answer(self, get, queue->record.queue_id, status, &grant);
+        get_answer(self, get, queue->record.queue_id, status, &grant, false);
     }
 }
 

@@ -46,6 +46,7 @@ struct dispatch_answer {
     struct engine_put_result put;
     struct engine_grant grant; // of a get that ended OK; owned by the answer: engine_grant_clear
     bool at_most_once;
+    bool again; // of a get that was answered before: what is still on lease from it
     uint64_t queue_id;
 };
 

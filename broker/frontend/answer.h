@@ -15,7 +15,7 @@ struct answer_items {
     size_t count;
     uint64_t lease_ms, hold_max_ms;
     const struct nq_bytes *bodies, *headers; // at hand already (at most once); NULL: look them up
-    bool again;                              // of a get that was answered on this connection before: its client may have the items
+    bool again;                              // of a get that was answered on this connection before: the items are its client's
 };
 
 struct answer {

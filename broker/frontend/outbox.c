@@ -18,6 +18,7 @@ struct bundle {
     struct wire_reply *replies;
     size_t count, capacity;
     size_t bytes; // at most what they take when encoded
+    bool refuses; // something was too much for its connection
 };
 
 bool outbox_init(struct outbox *self, struct engine *engine, struct reader *reader, size_t frame_bytes_max,
@@ -247,19 +248,20 @@ static bool bundle_reserve(struct outbox *self, struct bundle *bundle)
     return true;
 }
 
-// Its client takes its answers too slowly for another one of these. What is done already (at most once) has to be sent, and what the
-// client may have already must not go to others.
+// Its client takes its answers too slowly for another one of these. What is done already (at most once) has to be sent. Once there was no
+// room there is none for the rest: a get that is answered again must not bring items that have gone back a moment ago.
 static bool is_too_much(const struct outbox *self, const struct answer *answer, const struct bundle *bundle, size_t bytes)
 {
-    bool is_get = answer->kind == ANSWER_GET && answer->as.items.bodies == NULL && !answer->as.items.again;
+    bool is_get = answer->kind == ANSWER_GET && answer->as.items.bodies == NULL;
     return (is_get || answer->kind == ANSWER_PEEK) && answer->status == NQ_OK &&
-           bundle->bytes + bytes > self->sink.room(self->sink.context, answer->connection);
+           (bundle->refuses || bundle->bytes + bytes > self->sink.room(self->sink.context, answer->connection));
 }
 
+// What the client has, or is about to have from an earlier answer, stays its own.
 static void refuse(struct outbox *self, const struct answer *answer, struct wire_reply *reply, size_t *bytes)
 {
     static const char why[] = "much of what this connection has asked for has not been taken yet";
-    if (answer->kind == ANSWER_GET) {
+    if (answer->kind == ANSWER_GET && !answer->as.items.again) {
         self->sink.unsent(self->sink.context, answer);
     }
     *reply =
@@ -276,6 +278,7 @@ static bool add_answer(struct outbox *self, const struct answer *answer)
         return false;
     }
     if (is_too_much(self, answer, bundle, bytes)) {
+        bundle->refuses = true;
         refuse(self, answer, &reply, &bytes);
     }
     bool full = bundle->bytes + bytes > self->frame_bytes_max || bundle->count == NQ_REQUESTS_PER_FRAME_MAX;

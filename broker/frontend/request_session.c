@@ -113,7 +113,7 @@ static enum nq_status open_session(const struct request *request, const uint8_t 
 }
 
 // Gets that were answered before are answered again, with what is still on lease from them. `same`: the session was on this connection
-// before, and its client may be about to receive the earlier answers.
+// before, over which the earlier answers have gone.
 static void answer_waiting_gets(const struct request *request, const struct peer *peer, bool same)
 {
     struct service *self = request->service;

@@ -294,7 +294,8 @@ static void answer_get(struct service *self, uint64_t now_ms, struct peer *peer,
                                              .items = grant->items,
                                              .count = grant->count,
                                              .lease_ms = grant->lease_ms,
-                                             .hold_max_ms = grant->hold_max_ms};
+                                             .hold_max_ms = grant->hold_max_ms,
+                                             .again = end->again};
 }
 
 static void take_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)

@@ -28,9 +28,11 @@ static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum n
 
 static uint64_t on_room(void *context, uint64_t connection)
 {
-    const struct service_rig *self = context;
+    struct service_rig *self = context;
+    bool none = self->has_no_room;
     (void)connection;
-    return self->has_no_room ? 0 : UINT64_MAX;
+    self->has_no_room = none && !self->room_returns;
+    return none ? 0 : UINT64_MAX;
 }
 
 static void on_unsent(void *context, const struct answer *answer)

@@ -26,8 +26,9 @@ struct service_rig {
     struct outbox outbox;
     uint64_t now_ms;
     bool has_service;
-    bool gone;        // the frame sent last found nobody
-    bool has_no_room; // connections take no more items
+    bool gone;         // the frame sent last found nobody
+    bool has_no_room;  // connections take no more items
+    bool room_returns; // when they were asked once
 };
 
 // Limits small enough that a test reaches them; the caller adds `frame` and changes what it likes.

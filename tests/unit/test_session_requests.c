@@ -120,26 +120,72 @@ Test(session, an_answer_that_was_lost_comes_again)
     cr_assert_eq(leased(13), 1);
 }
 
+static const uint64_t get_11[] = {11};
+
+static struct wire_request resume_waiting_for_11(uint64_t id)
+{
+    struct wire_request hello = resume(id, token_1);
+    hello.as.hello.waiting_gets = get_11;
+    hello.as.hello.waiting_gets_count = 1;
+    return hello;
+}
+
 // Found by the simulation of the whole system (seed 629346): the earlier answer was on its way still when HELLO came, and its items went
 // to others while their client worked on them.
-Test(session, an_answer_comes_again_though_its_connection_takes_little_unless_it_is_another)
+Test(session, what_was_sent_over_a_connection_does_not_go_back_when_it_is_asked_for_there_again)
 {
-    const uint64_t waiting[] = {11};
     const struct wire_request get = get_request(11, "q", 1, 0);
-    struct wire_request hello = resume(12, token_1);
-    hello.as.hello.waiting_gets = waiting;
-    hello.as.hello.waiting_gets_count = 1;
+    const struct wire_request hello = resume_waiting_for_11(12);
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
     cr_assert_eq(fixture_call(fixture, 1, &get)->status, NQ_OK);
+    fixture_send(fixture, 1, &hello, 1);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 1, 11)->status, NQ_OK, "there is room for it once more");
     fixture->rig.has_no_room = true;
     fixture_send(fixture, 1, &hello, 1);
     fixture_commit(fixture);
-    cr_assert_eq(fixture_take(fixture, 1, 11)->status, NQ_OK);
+    cr_assert_eq(fixture_take(fixture, 1, 11)->status, NQ_BUSY);
     cr_assert_eq(leased(13), 1);
     fixture_send(fixture, 3, &hello, 1); // nothing comes over the other one any more
     fixture_commit(fixture);
     cr_assert_eq(fixture_take(fixture, 3, 11)->status, NQ_BUSY);
     cr_assert_eq(leased(14), 0);
+}
+
+// As a client does it on a new connection: HELLO brings the answer, the get sent again is one too many.
+Test(session, a_get_that_is_sent_again_does_not_give_back_what_its_answer_has_brought)
+{
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    const struct wire_request hello = resume_waiting_for_11(12);
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    fixture->dead_connection = 1;
+    fixture_send(fixture, 1, &get, 1);
+    fixture_commit(fixture);
+    fixture_send(fixture, 3, &hello, 1);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 3, 11)->status, NQ_OK);
+    fixture->rig.has_no_room = true;
+    cr_assert_eq(call(3, get)->status, NQ_BUSY);
+    cr_assert_eq(leased(13), 1);
+    fixture->rig.has_no_room = false;
+    cr_assert_eq(call(3, get)->as.get.count, 1);
+}
+
+// Both in one frame, and room is found between the two answers.
+Test(session, items_that_have_gone_back_do_not_leave_with_a_get_that_was_sent_again)
+{
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    const struct wire_request both[] = {resume_waiting_for_11(12), get};
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    fixture->dead_connection = 1;
+    fixture_send(fixture, 1, &get, 1);
+    fixture_commit(fixture);
+    fixture->rig.has_no_room = fixture->rig.room_returns = true;
+    fixture_send(fixture, 3, both, 2);
+    fixture_commit(fixture);
+    cr_assert_eq(leased(13), 0);
+    cr_assert_eq(fixture_take(fixture, 3, 11)->status, NQ_BUSY);
+    cr_assert_eq(fixture_take(fixture, 3, 11)->status, NQ_BUSY);
 }
 
 Test(session, a_parked_get_is_answered_where_the_session_lives)
