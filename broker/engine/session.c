@@ -118,25 +118,32 @@ void engine_session_workers(struct engine *self, uint64_t session_no, uint32_t w
     }
 }
 
+// A run beside another one, if it is of the same get: extended items of a get have runs of their own, next to it. NULL: it is not.
+static struct run *same_get(const struct run *run, struct link *beside)
+{
+    struct run *other = beside == NULL ? NULL : list_object(beside, struct run, in_session);
+    return other != NULL && other->get_id == run->get_id ? other : NULL;
+}
+
+static struct run *next_run_of_get(const struct run *run)
+{
+    return same_get(run, list_next(&run->session->runs, &run->in_session));
+}
+
+static struct run *first_run_of_get(const struct engine *self, uint64_t session_no, uint64_t get_id)
+{
+    struct run *first = NULL;
+    for (struct run *run = table_find(&self->runs_by_get, session_no, get_id); run != NULL;
+         run = same_get(run, list_prev(&run->session->runs, &run->in_session))) {
+        first = run;
+    }
+    return first;
+}
+
 void engine_session_taken(struct engine *self, uint64_t session_no, uint64_t get_id, uint32_t count)
 {
-    struct run *run = table_find(&self->runs_by_get, session_no, get_id);
-    if (run == NULL) {
-        return;
-    }
-    struct link *link = &run->in_session; // extended items of the get have runs of their own, next to it
-    for (struct link *prev = list_prev(&run->session->runs, link); prev != NULL; prev = list_prev(&run->session->runs, prev)) {
-        if (list_object(prev, struct run, in_session)->get_id != get_id) {
-            break;
-        }
-        link = prev;
-    }
-    for (; link != NULL; link = list_next(&run->session->runs, link)) {
-        struct run *each = list_object(link, struct run, in_session);
-        if (each->get_id != get_id) {
-            break;
-        }
-        each->taken = count > each->taken ? count : each->taken;
+    for (struct run *run = first_run_of_get(self, session_no, get_id); run != NULL; run = next_run_of_get(run)) {
+        run->taken = count > run->taken ? count : run->taken;
     }
 }
 
@@ -264,15 +271,11 @@ static int compare_granted(const void *a, const void *b)
 enum engine_status engine_session_grant(struct engine *self, uint64_t session_no, uint64_t get_id, struct engine_grant *out)
 {
     *out = (struct engine_grant){0};
-    struct session *session = session_find(self, session_no);
+    const struct session *session = session_find(self, session_no);
     if (session == NULL || get_id > session->last_get_id) {
         return ENGINE_EMPTY;
     }
-    for (struct link *link = list_first(&session->runs); link != NULL; link = list_next(&session->runs, link)) {
-        const struct run *run = list_object(link, struct run, in_session);
-        if (run->get_id != get_id) {
-            continue;
-        }
+    for (const struct run *run = first_run_of_get(self, session_no, get_id); run != NULL; run = next_run_of_get(run)) {
         struct engine_granted *items = realloc(out->items, (out->count + run->items.count) * sizeof(*items));
         if (items == NULL) {
             engine_grant_clear(out);

@@ -215,6 +215,19 @@ OPERATION static size_t op_get_1000(struct path *path)
     return take_answers(path);
 }
 
+// What is on lease from each of a thousand gets, as after a HELLO that names them.
+OPERATION static size_t op_answer_again(struct path *path)
+{
+    size_t items = 0;
+    for (size_t i = 0; i < path->grants_count; i++) {
+        struct engine_grant grant;
+        require(engine_session_grant(path->engine, path->session_no, path->grants[i].get_id, &grant) == ENGINE_OK, "session_grant");
+        items += grant.count;
+        engine_grant_clear(&grant);
+    }
+    return items;
+}
+
 // A get that waits, then the put that ends its wait: the path of lock-step clients.
 OPERATION static size_t op_put_to_waiting_get(struct path *path)
 {
@@ -317,6 +330,7 @@ static const struct {
     STEP(op_put_1),
     COMMIT,
     STEP(op_get_1),
+    STEP(op_answer_again),
     STEP(op_task_done),
     COMMIT,
     STEP(op_put_100),
