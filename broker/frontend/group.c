@@ -37,9 +37,14 @@ struct nq_arena *groups_arena(const struct groups *self)
     return self->open->arena;
 }
 
+bool groups_open_has_enough(const struct groups *self)
+{
+    return self->open->items >= GROUP_ITEMS_MAX;
+}
+
 bool groups_open_is_full(const struct groups *self)
 {
-    return self->open->items >= GROUP_ITEMS_MAX || nq_arena_used(self->open->arena) + self->open->moved_bytes >= self->bytes_max;
+    return groups_open_has_enough(self) || nq_arena_used(self->open->arena) + self->open->moved_bytes >= self->bytes_max;
 }
 
 enum engine_durability groups_youngest(const struct groups *self)

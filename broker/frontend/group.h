@@ -32,6 +32,9 @@ void groups_fini(struct groups *self);
 // The memory of the group that requests arriving now belong to.
 struct nq_arena *groups_arena(const struct groups *self);
 bool groups_open_is_full(const struct groups *self);
+// As much has been done in it as may be, whatever memory that takes. Between two frames that is looked at; within one, by those whose work
+// may be much larger than their requests.
+bool groups_open_has_enough(const struct groups *self);
 
 // The group that an answer must wait for which writes nothing: the youngest one with changes that somebody waits for.
 enum engine_durability groups_youngest(const struct groups *self);

@@ -118,6 +118,7 @@ void request_list(struct request *request)
         struct engine_bytes name = {.len = queue->record.name_len, .data = (const uint8_t *)queue->record.name};
         queue = engine_queue_after(self->engine, name);
     }
+    self->groups.open->items += count;
     reply->result = WIRE_LIST;
     reply->as.list = (struct wire_list_reply){.queues = stats, .count = count, .more = queue != NULL};
 }
@@ -148,7 +149,8 @@ static enum nq_status check_initial(const struct request *request)
     if (bounded && declare->initial > options->maxsize) {
         return NQ_TOO_LARGE;
     }
-    return space_state(&request->service->space, request->now_ms, 0);
+    bool enough = groups_open_has_enough(&request->service->groups);
+    return enough ? NQ_BUSY : space_state(&request->service->space, request->now_ms, 0);
 }
 
 static enum nq_status put_initial(const struct request *request, struct queue *queue)
@@ -266,9 +268,10 @@ void request_peek(struct request *request)
         request->service->out_of_memory = true;
         return;
     }
+    size_t count = choose_items(request, queue, items, max);
+    request->service->groups.open->items += count;
     answer->kind = ANSWER_PEEK;
-    answer->as.items = (struct answer_items){
-        .queue_id = queue->record.queue_id, .items = items, .count = choose_items(request, queue, items, max)};
+    answer->as.items = (struct answer_items){.queue_id = queue->record.queue_id, .items = items, .count = count};
 }
 
 // ------------------------------------------------------------------------------------------------------------------- redrive

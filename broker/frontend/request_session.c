@@ -112,17 +112,20 @@ static enum nq_status open_session(const struct request *request, const uint8_t 
     return status_of_engine(engine_session_open(self->engine, request->now_ms, id, token, session_no));
 }
 
-// Gets that were answered before are answered again, with what is still on lease from them. `same`: the session was on this connection
-// before, over which the earlier answers have gone.
+// Gets that were answered before are answered again, with what is still on lease from them: no more than all leases in all, however often
+// a get is named. `same`: the session was on this connection before, over which the earlier answers have gone.
 static void answer_waiting_gets(const struct request *request, const struct peer *peer, bool same)
 {
     struct service *self = request->service;
     const struct wire_hello *hello = &request->wire->as.hello;
-    for (size_t i = 0; i < hello->waiting_gets_count; i++) {
+    size_t left = engine_session_leases(self->engine, peer->session_no);
+    for (size_t i = 0; i < hello->waiting_gets_count && left > 0; i++) {
         struct engine_grant grant;
         if (engine_session_grant(self->engine, peer->session_no, hello->waiting_gets[i], &grant) != ENGINE_OK) {
             continue;
         }
+        left -= grant.count < left ? grant.count : left;
+        self->groups.open->items += grant.count;
         const struct queue *queue = engine_queue_by_id(self->engine, grant.queue_id);
         enum engine_durability when = queue == NULL ? ENGINE_OPEN : engine_durability(queue, grant.highest_seq);
         struct answer *answer = groups_answer(&self->groups, when);

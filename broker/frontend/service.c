@@ -9,19 +9,20 @@
 struct operation {
     request_handler *handler;
     bool needs_session;
+    bool tells_much; // its answer may be thousands of times as long as the request; it counts what it tells as done in the group
 };
 
 static const struct operation operations[] = {
-    [WIRE_HELLO] = {request_hello, false},      [WIRE_PUT] = {request_put, true},
-    [WIRE_GET] = {request_get, true},           [WIRE_TASK_DONE] = {request_task_done, true},
-    [WIRE_EXTEND] = {request_extend, true},     [WIRE_REQUEUE] = {request_requeue, true},
-    [WIRE_JOIN] = {request_join, true},         [WIRE_DECLARE] = {request_declare, true},
-    [WIRE_PURGE] = {request_purge, true},       [WIRE_DELETE] = {request_delete, true},
-    [WIRE_SHUTDOWN] = {request_shutdown, true}, [WIRE_STAT] = {request_stat, true},
-    [WIRE_LIST] = {request_list, true},         [WIRE_PEEK] = {request_peek, true},
-    [WIRE_REDRIVE] = {request_redrive, true},   [WIRE_RENEW] = {request_renew, false},
-    [WIRE_CANCEL] = {request_cancel, true},     [WIRE_PING] = {request_ping, false},
-    [WIRE_GOODBYE] = {request_goodbye, true},   [WIRE_BACKUP] = {request_backup, true},
+    [WIRE_HELLO] = {request_hello, false, true},       [WIRE_PUT] = {request_put, true, false},
+    [WIRE_GET] = {request_get, true, false},           [WIRE_TASK_DONE] = {request_task_done, true, false},
+    [WIRE_EXTEND] = {request_extend, true, false},     [WIRE_REQUEUE] = {request_requeue, true, false},
+    [WIRE_JOIN] = {request_join, true, false},         [WIRE_DECLARE] = {request_declare, true, false},
+    [WIRE_PURGE] = {request_purge, true, false},       [WIRE_DELETE] = {request_delete, true, false},
+    [WIRE_SHUTDOWN] = {request_shutdown, true, false}, [WIRE_STAT] = {request_stat, true, false},
+    [WIRE_LIST] = {request_list, true, true},          [WIRE_PEEK] = {request_peek, true, true},
+    [WIRE_REDRIVE] = {request_redrive, true, false},   [WIRE_RENEW] = {request_renew, false, false},
+    [WIRE_CANCEL] = {request_cancel, true, false},     [WIRE_PING] = {request_ping, false, false},
+    [WIRE_GOODBYE] = {request_goodbye, true, false},   [WIRE_BACKUP] = {request_backup, true, false},
 };
 
 enum nq_status status_of_engine(enum engine_status status)
@@ -371,6 +372,8 @@ static bool is_refused(struct request *request)
         request_refuse(request, status, why);
     } else if (operation->needs_session && request->peer == NULL) {
         request_refuse(request, NQ_NO_SESSION, NULL);
+    } else if (operation->tells_much && groups_open_has_enough(&request->service->groups)) {
+        request_refuse(request, NQ_BUSY, "the requests before it in its frame are as much as is done at once");
     } else {
         return false;
     }

@@ -66,3 +66,61 @@ Test(room, items_got_at_most_once_are_no_more_than_a_group_takes)
     get.id = 12;
     cr_assert_eq(call(2, get)->as.get.count, 1);
 }
+
+// One frame may ask for any number of them, too.
+Test(room, items_peeked_at_in_one_frame_are_no_more_than_a_group_takes)
+{
+    enum { ITEMS = 1000, PEEKS = 25 };
+    struct nq_bytes bodies[ITEMS];
+    struct wire_request peeks[PEEKS];
+    for (size_t i = 0; i < ITEMS; i++) {
+        bodies[i] = bytes_of("x");
+    }
+    cr_assert_eq(call(1, put_request(10, "q", 1, bodies, ITEMS))->status, NQ_OK);
+    for (size_t i = 0; i < PEEKS; i++) {
+        peeks[i] = on_queue_request(100 + i, WIRE_PEEK, "q");
+        peeks[i].as.on_queue.max_items = ITEMS;
+    }
+    fixture_send(fixture, 2, peeks, PEEKS);
+    for (size_t i = 0; i < PEEKS; i++) {
+        const struct wire_reply *reply = fixture_take(fixture, 2, 100 + i);
+        cr_assert_not_null(reply);
+        cr_expect_eq(reply->status, i < GROUP_ITEMS_MAX / ITEMS ? NQ_OK : NQ_BUSY, "peek %zu: %s", i,
+                     nq_status_name(reply->status));
+    }
+    cr_assert_eq(call(2, peeks[PEEKS - 1])->as.peek.count, (size_t)ITEMS, "the next frame is served");
+}
+
+Test(room, a_frame_that_has_had_enough_lists_no_queues_and_greets_nobody)
+{
+    struct wire_request requests[] = {
+        on_queue_request(10, WIRE_LIST, "q"), on_queue_request(11, WIRE_STAT, "q"), {.id = 12, .op = WIRE_HELLO}};
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    session_id_of(2, id);
+    requests[0].as.list = (struct wire_list){.max = 10};
+    requests[2].as.hello.session_id = (struct nq_bytes){sizeof(id), id};
+    for (int again = 0; again < 2; again++) {
+        fixture->rig.service.groups.open->items = again == 0 ? GROUP_ITEMS_MAX : 0;
+        fixture_send(fixture, 2, requests, 3);
+        fixture_commit(fixture);
+        cr_expect_eq(fixture_take(fixture, 2, 10)->status, again == 0 ? NQ_BUSY : NQ_OK);
+        cr_expect_eq(fixture_take(fixture, 2, 11)->status, NQ_NO_SUCH_QUEUE);
+        cr_expect_eq(fixture_take(fixture, 2, 12)->status, again == 0 ? NQ_BUSY : NQ_OK);
+    }
+}
+
+Test(room, queues_with_initial_items_are_no_more_than_a_group_takes)
+{
+    struct wire_request declares[] = {
+        {.id = 10, .op = WIRE_DECLARE}, {.id = 11, .op = WIRE_DECLARE}, {.id = 12, .op = WIRE_DECLARE}};
+    const char *const names[] = {"a", "b", "c"};
+    for (size_t i = 0; i < 3; i++) {
+        declares[i].as.declare = (struct wire_declare){.queue = bytes_of(names[i]), .initial = i == 2 ? 0 : GROUP_ITEMS_MAX};
+    }
+    fixture_send(fixture, 1, declares, 3);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 1, 10)->as.stat.ready, (uint64_t)GROUP_ITEMS_MAX);
+    cr_assert_eq(fixture_take(fixture, 1, 11)->status, NQ_BUSY);
+    cr_assert_eq(fixture_take(fixture, 1, 12)->status, NQ_OK, "without items it is as small as others");
+    cr_assert_eq(call(1, declares[1])->as.stat.ready, (uint64_t)GROUP_ITEMS_MAX);
+}

@@ -152,6 +152,22 @@ Test(session, what_was_sent_over_a_connection_does_not_go_back_when_it_is_asked_
     cr_assert_eq(leased(14), 0);
 }
 
+// A hundred thousand may be named, and each answer have ten thousand items.
+Test(session, a_get_that_hello_names_often_is_answered_once)
+{
+    const uint64_t waiting[] = {11, 11, 12, 11, 11};
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    struct wire_request hello = resume(12, token_1);
+    hello.as.hello.waiting_gets = waiting;
+    hello.as.hello.waiting_gets_count = 5;
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    cr_assert_eq(fixture_call(fixture, 1, &get)->status, NQ_OK);
+    fixture_send(fixture, 3, &hello, 1);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 3, 11)->status, NQ_OK);
+    cr_assert_null(fixture_take(fixture, 3, 11));
+}
+
 // As a client does it on a new connection: HELLO brings the answer, the get sent again is one too many.
 Test(session, a_get_that_is_sent_again_does_not_give_back_what_its_answer_has_brought)
 {
