@@ -378,17 +378,33 @@ struct queue *engine_queue_after(struct engine *self, struct engine_bytes after)
     return low < self->queue_count ? self->queues_sorted[low] : NULL;
 }
 
-bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq)
+// The lowest returned item at or above from_seq; UINT64_MAX: none. Where the lowest of all is below it, each seq is looked up in turn until
+// that has cost as much as to look at all of them: who asks for one after the other finds each near the one before.
+static uint64_t returned_from(const struct queue *queue, uint64_t from_seq)
 {
-    uint64_t best = UINT64_MAX;
-    if (from_seq <= heap_min_key(&queue->returned)) {
-        best = heap_min_key(&queue->returned);
-    } else {
-        for (size_t i = 1; i <= queue->returned.count; i++) {
-            uint64_t key = queue->returned.nodes[i]->key;
-            best = key >= from_seq && key < best ? key : best;
+    uint64_t best = heap_min_key(&queue->returned);
+    uint64_t end = queue->record.cursor; // none is above it
+    uint64_t seq = from_seq > queue->record.gone_below ? from_seq : queue->record.gone_below;
+    if (from_seq <= best) {
+        return best;
+    }
+    for (size_t left = queue->returned.count; seq < end && left > 0; seq++, left--) {
+        const struct item *item = item_find(queue->engine, queue, seq);
+        if (item != NULL && item->state == ITEM_READY) {
+            return seq;
         }
     }
+    best = UINT64_MAX;
+    for (size_t i = 1; seq < end && i <= queue->returned.count; i++) {
+        uint64_t key = queue->returned.nodes[i]->key;
+        best = key >= seq && key < best ? key : best;
+    }
+    return best;
+}
+
+bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq)
+{
+    uint64_t best = returned_from(queue, from_seq);
     if (best == UINT64_MAX) {
         best = from_seq > queue->record.cursor ? from_seq : queue->record.cursor;
         while (best < queue->record.next_seq && queue->ahead.count > 0 && item_find(queue->engine, queue, best) != NULL) {

@@ -253,6 +253,17 @@ OPERATION static size_t op_requeue(struct path *path)
     return RUN_MAX;
 }
 
+// As a peek or a redrive that passes over what has come back.
+OPERATION static size_t op_look_at_returned(struct path *path)
+{
+    const struct queue *queue = engine_queue_find(path->engine, name_of(path, 0));
+    size_t items = 0;
+    for (uint64_t seq = 1; engine_ready_seq(queue, seq, &seq); seq++) {
+        items++;
+    }
+    return items;
+}
+
 OPERATION static size_t op_get_returned(struct path *path)
 {
     get_run(path, 0, RUN_MAX, 0);
@@ -343,6 +354,7 @@ static const struct {
     STEP(op_get_1000),
     COMMIT,
     STEP(op_requeue),
+    STEP(op_look_at_returned),
     COMMIT,
     STEP(op_get_returned),
     COMMIT,
