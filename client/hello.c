@@ -72,7 +72,7 @@ void session_tell_keeper(struct nq_client *client)
     keeper_identify(client->keeper, &identity);
 }
 
-// Whatever the broker says, a frame must be able to carry something.
+// Whatever the broker says, a frame must be able to carry something, and signs of life must not be all that is sent.
 static void take_limits(struct wire_limits *own, const struct wire_limits *told)
 {
     own->body_bytes = told->body_bytes > 0 ? told->body_bytes : own->body_bytes;
@@ -81,6 +81,8 @@ static void take_limits(struct wire_limits *own, const struct wire_limits *told)
     own->items = told->items > 0 && told->items <= NQ_ITEMS_PER_REQUEST_MAX ? told->items : own->items;
     own->requests = told->requests > 0 && told->requests <= NQ_REQUESTS_PER_FRAME_MAX ? told->requests : own->requests;
     own->session_timeout_ms = told->session_timeout_ms > 0 ? told->session_timeout_ms : own->session_timeout_ms;
+    own->session_timeout_ms =
+        own->session_timeout_ms < NQ_SESSION_TIMEOUT_MS_MIN ? NQ_SESSION_TIMEOUT_MS_MIN : own->session_timeout_ms;
     own->session_grace_ms = told->session_grace_ms;
 }
 

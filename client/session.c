@@ -339,7 +339,7 @@ static void update_keeper(struct nq_client *client)
 
 static uint64_t silence_ms_max(const struct nq_client *client)
 {
-    uint64_t ms = client->timeout_ms / 3;
+    uint64_t ms = client->timeout_ms > 3 ? client->timeout_ms / 3 : 1; // never 0: then there would be no end of signs of life
     return ms < client->session.limits.session_timeout_ms / 3 ? ms : client->session.limits.session_timeout_ms / 3;
 }
 

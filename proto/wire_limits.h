@@ -35,6 +35,7 @@
 #define NQ_HOLD_MAX_MS_DEFAULT (60ull * 60 * 1000)
 #define NQ_SESSION_GRACE_MS_DEFAULT 2000u
 #define NQ_SESSION_TIMEOUT_MS_DEFAULT 15000u
+#define NQ_SESSION_TIMEOUT_MS_MIN 100u // a third of it is what a sign of life may need to arrive
 #define NQ_DEDUP_KEEP_MS_DEFAULT (24ull * 60 * 60 * 1000)
 #define NQ_QUEUES_DEFAULT 100000u
 #define NQ_SESSIONS_DEFAULT 65536u

@@ -14,9 +14,9 @@ static const uint64_t year_ms = NQ_DURATION_MS_MAX;
 enum { COUNT_MAX = 1000000000, BODY_LIMIT_MAX = NQ_BODY_BYTES_MAX, HEADERS_LIMIT_MAX = 1024 * 1024 };
 
 // Durations of zero would end every lease and session at once.
-#define DURATION(n, member, def)                                                                                                   \
+#define DURATION(n, member, def, low)                                                                                              \
     {                                                                                                                              \
-        .name = n, .kind = OPTION_DURATION, .offset = AT(member), .preset = def, .lowest = 1, .highest = NQ_DURATION_MS_MAX,       \
+        .name = n, .kind = OPTION_DURATION, .offset = AT(member), .preset = def, .lowest = low, .highest = NQ_DURATION_MS_MAX,     \
         .argument = "TIME"                                                                                                         \
     }
 #define COUNT(n, member, def)                                                                                                      \
@@ -66,11 +66,11 @@ const struct option_spec option_specs[] = {
     COUNT("max-sessions-per-key", max_sessions_per_key, "10000"),
     {.name = "max-requests-per-key", .kind = OPTION_COUNT, .offset = AT(max_requests_per_key), .preset = "0", .highest = COUNT_MAX,
      .argument = "N"},
-    DURATION("lease", lease_ms, "60s"),
-    DURATION("hold-max", hold_max_ms, "1h"),
-    DURATION("session-grace", session_grace_ms, "2s"),
-    DURATION("session-timeout", session_timeout_ms, "15s"),
-    DURATION("dedup-keep", dedup_keep_ms, "24h"),
+    DURATION("lease", lease_ms, "60s", 1),
+    DURATION("hold-max", hold_max_ms, "1h", 1),
+    DURATION("session-grace", session_grace_ms, "2s", 1),
+    DURATION("session-timeout", session_timeout_ms, "15s", NQ_SESSION_TIMEOUT_MS_MIN),
+    DURATION("dedup-keep", dedup_keep_ms, "24h", 1),
 };
 // clang-format on
 const size_t option_count = sizeof(option_specs) / sizeof(option_specs[0]);

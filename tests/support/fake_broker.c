@@ -343,6 +343,13 @@ void fake_broker_set_lease_ms(struct fake_broker *self, uint64_t lease_ms)
     (void)pthread_mutex_unlock(&self->mutex);
 }
 
+void fake_broker_set_session_timeout_ms(struct fake_broker *self, uint64_t timeout_ms)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    self->model.session_timeout_ms = timeout_ms;
+    (void)pthread_mutex_unlock(&self->mutex);
+}
+
 struct fake_counts fake_broker_counts(struct fake_broker *self, const char *queue)
 {
     (void)pthread_mutex_lock(&self->mutex);

@@ -27,6 +27,7 @@ void fake_broker_refuse(struct fake_broker *self, enum wire_op op, enum nq_statu
 void fake_broker_speak_version(struct fake_broker *self, uint32_t version);
 void fake_broker_set_maxsize(struct fake_broker *self, const char *queue, uint64_t maxsize);
 void fake_broker_set_lease_ms(struct fake_broker *self, uint64_t lease_ms);
+void fake_broker_set_session_timeout_ms(struct fake_broker *self, uint64_t timeout_ms); // as the next HELLO is told
 // Of the broker that is there once all connections have broken.
 void fake_broker_set_limits(struct fake_broker *self, uint64_t body_bytes, uint64_t frame_bytes);
 void fake_broker_delay_hellos(struct fake_broker *self, uint64_t ms);     // their answers; UINT64_MAX: for ever

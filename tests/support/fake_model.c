@@ -12,6 +12,7 @@ void fake_model_init(struct fake_model *self)
                                 .lease_ms = 60000,
                                 .body_bytes = NQ_BODY_BYTES_DEFAULT,
                                 .frame_bytes = NQ_FRAME_BYTES_DEFAULT,
+                                .session_timeout_ms = NQ_SESSION_TIMEOUT_MS_DEFAULT,
                                 .store_id = {42}};
     self->answers = calloc(FAKE_ANSWERS_MAX, sizeof *self->answers);
 }
@@ -370,7 +371,7 @@ static void on_hello(struct fake_model *self, const struct fake_peer *peer, cons
                    .frame_bytes = self->frame_bytes,
                    .items = NQ_ITEMS_PER_REQUEST_MAX,
                    .requests = NQ_REQUESTS_PER_FRAME_MAX,
-                   .session_timeout_ms = 15000,
+                   .session_timeout_ms = self->session_timeout_ms,
                    .session_grace_ms = 2000},
     };
 }

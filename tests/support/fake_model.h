@@ -60,7 +60,7 @@ struct fake_model {
     size_t answers_count;
     uint8_t store_id[NQ_STORE_ID_BYTES];
     uint64_t epoch, lease_ms;
-    uint64_t body_bytes, frame_bytes;
+    uint64_t body_bytes, frame_bytes, session_timeout_ms;
     struct fake_peer known[64]; // connections that have said HELLO
     size_t known_count;
     bool session_known;

@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "connection.h"
 #include "test_client_fixture.h"
+#include "wire_limits.h"
 
 Test(faults, a_put_whose_answer_is_lost_is_stored_once)
 {
@@ -177,6 +179,21 @@ Test(faults, the_keeper_renews_short_leases_by_itself)
     struct nq_item *item = get_one(&rig);
     cr_assert(rig_wait(&rig, "q", two_renews)); // and the application does nothing
     cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
+
+// A third of it is no time at all.
+Test(faults, a_session_timeout_of_a_millisecond_makes_no_flood_of_signs_of_life)
+{
+    struct rig rig = rig_make();
+    struct nq_item *item;
+    const struct nq_get_options options = {.wait_ms = 300};
+    fake_broker_set_session_timeout_ms(rig.broker, 1);
+    uint64_t began_ms = connection_now_ms();
+    cr_assert_eq(nq_get(rig.client, "q", &options, &item), NQ_EMPTY);
+    uint64_t took_ms = connection_now_ms() - began_ms;
+    uint64_t renews = fake_broker_counts(rig.broker, "q").renews;
+    cr_assert_leq(renews, took_ms / (NQ_SESSION_TIMEOUT_MS_MIN / 3) + 1, "%d in %d ms", (int)renews, (int)took_ms);
     rig_end(&rig);
 }
 

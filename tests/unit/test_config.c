@@ -201,6 +201,7 @@ Test(config, wrong_usage_is_64_and_says_what)
     expect_error(NQ_BAD_REQUEST, 64, "--lease", WORDS("--lease", "soon"));
     expect_error(NQ_BAD_REQUEST, 64, "needs a value", WORDS("--lease"));
     expect_error(NQ_BAD_REQUEST, 64, "expected 1ms to", WORDS("--lease", "0"));
+    expect_error(NQ_BAD_REQUEST, 64, "expected 100ms to", WORDS("--session-timeout", "99ms"));
     expect_error(NQ_BAD_REQUEST, 64, "always|none", WORDS("--sync", "sometimes"));
     expect_error(NQ_BAD_REQUEST, 64, "tcp://HOST:PORT", WORDS("--listen", "localhost:1"));
     expect_error(NQ_BAD_REQUEST, 64, "only one", WORDS("--memory", "--data", "x"));
