@@ -198,20 +198,29 @@ bool reclaim_is_due(const struct engine *self)
     return !self->reclaimed_in_group && (self->reclaims.count > 0 || self->graveyard.count > 0 || self->dead_heaps_count > 0);
 }
 
+// What of the budget that has taken: at least 1, for the queue itself.
+static size_t reclaim_queue(struct engine *self, struct queue *queue, size_t budget)
+{
+    uint64_t first = queue->record.reclaimed_below;
+    if (first < queue->record.gone_below) {
+        reclaim_fresh(self, queue, budget);
+    }
+    size_t taken = (size_t)(queue->record.reclaimed_below - first);
+    if (queue->record.reclaimed_below >= queue->record.gone_below) {
+        reclaim_end(self, queue);
+    }
+    return taken > 0 ? taken : 1;
+}
+
 void reclaim_slice(struct engine *self)
 {
     self->reclaimed_in_group = true;
     self->lazy = true;
     size_t budget = bury_some(self, RECLAIM_SLICE);
-    struct link *link = list_first(&self->reclaims);
-    if (budget > 0 && link != NULL) {
-        struct queue *queue = list_object(link, struct queue, reclaim_link);
-        if (queue->record.reclaimed_below < queue->record.gone_below) {
-            reclaim_fresh(self, queue, budget);
-        }
-        if (queue->record.reclaimed_below >= queue->record.gone_below) {
-            reclaim_end(self, queue);
-        }
+    size_t left = self->reclaims.count; // each once: some have to wait
+    for (struct link *link = list_first(&self->reclaims); link != NULL && left > 0 && budget > 0; left--) {
+        budget -= reclaim_queue(self, list_object(link, struct queue, reclaim_link), budget);
+        link = list_first(&self->reclaims);
     }
     engine_wait_for_store(self); // so that the next group, and the next slice, come without delay
 }

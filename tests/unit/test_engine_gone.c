@@ -98,6 +98,20 @@ Test(gone, a_commit_group_reclaims_no_more_than_a_slice)
     cr_assert_geq(groups, ITEMS / SLICE_MAX);
 }
 
+// A session's temporary queues, or those of a client that makes and deletes one for each request.
+Test(gone, a_commit_group_reclaims_many_deleted_queues)
+{
+    int groups = 0;
+    for (int i = 0; i < 1000; i++) {
+        engine_delete(rig.engine, rig.now_ms, rig_queue(&rig, "q"));
+    }
+    for (; engine_next_deadline_ms(rig.engine) <= rig.now_ms; groups++) {
+        engine_tick(rig.engine, rig.now_ms);
+        rig_commit(&rig);
+    }
+    cr_assert_leq(groups, 2);
+}
+
 Test(gone, two_purges_before_anything_is_reclaimed)
 {
     uint64_t session = rig_session(&rig, 1);
