@@ -128,8 +128,10 @@ static void close_security(struct security *self)
 }
 
 // Of memory that is limited: which part of what is left at the start (of a frame: of the limit) one frame, one commit group, what is
-// read ahead (in one lane, in all), one connection each way, and all answers on their way out may take.
-enum { FRAME_PART = 64, GROUP_PART = 32, LANE_PART = 32, INTAKE_PART = 16, LINK_PART = 16, ANSWER_PART = 4 };
+// read ahead (in one lane, in all), one connection each way, all answers on their way out, and all waiting requests but their bodies may
+// take.
+enum { FRAME_PART = 64, GROUP_PART = 32, LANE_PART = 32, INTAKE_PART = 16, LINK_PART = 16, ANSWER_PART = 4, WAITERS_PART = 16 };
+enum { WAITER_BYTES = 512 };
 
 static uint64_t part_of(uint64_t left_bytes, uint64_t part, uint64_t least, uint64_t most)
 {
@@ -146,6 +148,13 @@ static uint64_t limit_of_frames(struct memory_room memory)
         bytes *= 2;
     }
     return memory.least_limit_bytes > 0 ? bytes : UINT64_MAX;
+}
+
+// What one session may have, all may have, where memory is not limited.
+static uint64_t waiters_max(const struct config *config, uint64_t left_bytes)
+{
+    uint64_t most = config->max_waiters > NQ_WAITERS_DEFAULT ? config->max_waiters : NQ_WAITERS_DEFAULT;
+    return part_of(left_bytes, WAITERS_PART, WAITER_BYTES, most * WAITER_BYTES) / WAITER_BYTES;
 }
 
 static struct frontend_config frontend_config_of(const struct config *config, const struct security *security, int signal_fd)
@@ -175,6 +184,7 @@ static struct frontend_config frontend_config_of(const struct config *config, co
                    .delayed_max = config->max_delayed,
                    .leases_per_session_max = config->max_leases},
         .dispatch = {.waiters_per_session_max = config->max_waiters,
+                     .waiters_max = waiters_max(config, left_bytes),
                      .parked_bytes_per_session_max = parked_per_session,
                      .parked_bytes_per_key_max = config->parked_limit_per_key,
                      .parked_bytes_max = config->parked_limit},

@@ -11,6 +11,7 @@ struct dispatch;
 
 struct dispatch_config {
     uint64_t waiters_per_session_max;
+    uint64_t waiters_max; // of all sessions; 0: no such limit
     uint64_t parked_bytes_per_session_max;
     uint64_t parked_bytes_per_key_max; // of all sessions of one key; 0: no such limit
     uint64_t parked_bytes_max;
@@ -34,6 +35,7 @@ enum dispatch_limit {
     DISPATCH_LIMIT_BYTES_OF_SESSION, // parked bytes
     DISPATCH_LIMIT_BYTES_OF_KEY,
     DISPATCH_LIMIT_BYTES,
+    DISPATCH_LIMIT_ALL_WAITERS,
 };
 
 struct dispatch_answer {

@@ -62,6 +62,9 @@ enum dispatch_limit parking_limit(const struct dispatch *self, uint64_t session_
     if (waiters >= config->waiters_per_session_max) {
         return DISPATCH_LIMIT_WAITERS;
     }
+    if (config->waiters_max > 0 && self->requests.count >= config->waiters_max) {
+        return DISPATCH_LIMIT_ALL_WAITERS;
+    }
     if (of_session > config->parked_bytes_per_session_max) {
         return DISPATCH_LIMIT_BYTES_OF_SESSION;
     }

@@ -145,6 +145,7 @@ static const char *limit_text(enum dispatch_limit limit)
         [DISPATCH_LIMIT_BYTES_OF_SESSION] = "this session's waiting puts hold as many bytes as they may",
         [DISPATCH_LIMIT_BYTES_OF_KEY] = "the waiting puts of this key's sessions hold as many bytes as they may",
         [DISPATCH_LIMIT_BYTES] = "all waiting puts together hold as many bytes as they may",
+        [DISPATCH_LIMIT_ALL_WAITERS] = "all sessions together have as many waiting requests as they may",
     };
     return texts[limit];
 }

@@ -148,6 +148,23 @@ Test(dispatch, what_the_sessions_of_a_key_have_parked_is_limited_together)
     cr_assert_eq(dispatch_session_parked_bytes(rig.dispatch, b), 72u);
 }
 
+Test(dispatch, the_waiting_requests_of_all_sessions_are_limited)
+{
+    limited((struct dispatch_config){.waiters_per_session_max = 2, .waiters_max = 3});
+    uint64_t sessions[] = {rig_session(&rig, 1), rig_session(&rig, 2), rig_session(&rig, 3)};
+    bounded(0);
+    for (size_t i = 0; i < 3; i++) {
+        get(sessions[i], 10 * (i + 1), 1, 100);
+        get(sessions[i], 10 * (i + 1) + 1, 1, 100);
+    }
+    cr_assert_str_eq(answers(), "21:BUSY 30:BUSY 31:BUSY");
+    get(sessions[2], 32, 1, 0);
+    cr_assert_str_eq(answers(), "32:EMPTY", "what does not wait is served");
+    dispatch_session_end(rig.dispatch, sessions[0]);
+    get(sessions[2], 33, 1, 100);
+    cr_assert_str_eq(answers(), "");
+}
+
 Test(dispatch, a_busy_answer_says_of_what_there_is_too_much)
 {
     static const struct {
