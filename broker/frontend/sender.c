@@ -270,7 +270,7 @@ static uint64_t uncounted_bytes(zmq_msg_t *message)
     return sizeof(struct kept_frame) + (size < COUNTED_BYTES_MIN ? size : 0);
 }
 
-// Takes the message in any case. False: the connection has taken too little, and is ended.
+// Takes the message in any case. False: out of memory, and the connection is ended.
 static bool keep(struct sender *self, struct link *link, zmq_msg_t *message)
 {
     struct kept_frame *frame = calloc(1, sizeof(*frame));
@@ -291,11 +291,7 @@ static bool keep(struct sender *self, struct link *link, zmq_msg_t *message)
     }
     link->last = frame;
     link->kept_bytes += uncounted_bytes(&frame->message);
-    if (held_by(link) <= 2 * self->limits.link_bytes_max) {
-        return true;
-    }
-    end_link(self, link);
-    return false;
+    return true;
 }
 
 bool sender_send(struct sender *self, uint64_t connection, const struct wire_packer *packer)
@@ -304,6 +300,11 @@ bool sender_send(struct sender *self, uint64_t connection, const struct wire_pac
     struct link *link = table_find(&self->by_connection, connection, 0);
     make_room(self, wire_packed_size(packer));
     if (link == NULL || link->ended || !make_frame(self, link, &message, packer)) {
+        return false;
+    }
+    if (held_by(link) > 2 * self->limits.link_bytes_max) { // with this frame, wherever the others are
+        zmq_msg_close(&message);
+        end_link(self, link);
         return false;
     }
     enum sent sent = link->first != NULL ? SENT_LATER : send_message(self, connection, &message);

@@ -5,6 +5,7 @@ nq_test(test_group SOURCES test_group.c service_fixture.c USES nq_service_rig LA
 nq_test(test_backup SOURCES test_backup.c service_fixture.c USES nq_service_rig LABEL unit)
 nq_test(test_committer SOURCES test_committer.c USES nq_frontend LABEL unit)
 nq_test(test_restore SOURCES test_restore.c service_fixture.c USES nq_service_rig LABEL unit)
+nq_test(test_sender SOURCES test_sender.c USES nq_frontend PkgConfig::zmq LABEL unit)
 nq_test(test_router SOURCES test_router.c USES nq_frontend PkgConfig::zmq LABEL unit)
 nq_test(test_gather SOURCES test_gather.c USES nq_frontend LABEL unit)
 nq_test(test_lanes SOURCES test_lanes.c USES nq_frontend LABEL unit)
