@@ -147,6 +147,18 @@ static uint8_t *copy_bytes(struct engine_bytes *to, const struct engine_bytes *f
     return memory;
 }
 
+// The last one parked of its stream; there is room for it in the table.
+static void join_stream(struct dispatch *self, struct waiter *waiter)
+{
+    uint64_t queue_id = waiter->at->queue->record.queue_id;
+    struct waiter *before = table_remove(&self->streams, queue_id, waiter->put.stream);
+    if (before != NULL) {
+        before->stream_after = waiter;
+    }
+    waiter->stream_before = before;
+    table_insert(&self->streams, queue_id, waiter->put.stream, waiter);
+}
+
 bool waiter_copy_put(struct dispatch *self, struct waiter *waiter, const struct engine_put *put)
 {
     uint64_t bytes = put_bytes(put, 0);
@@ -173,24 +185,27 @@ bool waiter_copy_put(struct dispatch *self, struct waiter *waiter, const struct 
     waiter->session->parked_bytes += bytes;
     self->parked_bytes += bytes;
     if (put->stream != 0) {
-        uint64_t queue_id = waiter->at->queue->record.queue_id;
-        table_remove(&self->streams, queue_id, put->stream);
-        table_insert(&self->streams, queue_id, put->stream, waiter);
+        join_stream(self, waiter);
     }
     return true;
 }
 
-// The one of the same stream that is parked ahead of it in the same queue. NULL: none.
-static struct waiter *parked_before(const struct waiter *waiter)
+static void leave_stream(struct dispatch *self, const struct waiter *waiter)
 {
-    const struct list *puts = &waiter->at->puts;
-    for (struct link *link = list_prev(puts, &waiter->in_queue); link != NULL; link = list_prev(puts, link)) {
-        struct waiter *other = list_object(link, struct waiter, in_queue);
-        if (other->put.stream == waiter->put.stream) {
-            return other;
-        }
+    uint64_t queue_id = waiter->at->queue->record.queue_id;
+    struct waiter *before = waiter->stream_before;
+    struct waiter *after = waiter->stream_after;
+    if (before != NULL) {
+        before->stream_after = after;
     }
-    return NULL;
+    if (after != NULL) {
+        after->stream_before = before;
+        return;
+    }
+    table_remove(&self->streams, queue_id, waiter->put.stream);
+    if (before != NULL) {
+        table_insert(&self->streams, queue_id, waiter->put.stream, before); // there is room: one was just taken out
+    }
 }
 
 static void release_put(struct dispatch *self, struct waiter *waiter)
@@ -199,13 +214,8 @@ static void release_put(struct dispatch *self, struct waiter *waiter)
     if (parked == NULL) {
         return;
     }
-    uint64_t queue_id = waiter->at->queue->record.queue_id;
-    if (table_find(&self->streams, queue_id, waiter->put.stream) == waiter) {
-        table_remove(&self->streams, queue_id, waiter->put.stream);
-        struct waiter *before = parked_before(waiter);
-        if (before != NULL) {
-            table_insert(&self->streams, queue_id, waiter->put.stream, before); // there is room: one was just taken out
-        }
+    if (waiter->put.stream != 0) {
+        leave_stream(self, waiter);
     }
     waiter->session->parked_bytes -= parked->bytes;
     self->parked_bytes -= parked->bytes;

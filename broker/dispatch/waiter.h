@@ -33,8 +33,9 @@ struct waiter {
     struct waiting_session *session;
     struct heap_node deadline; // not in the heap: waits for ever
     struct link in_queue, in_session;
-    struct dispatch_get get; // DISPATCH_GET
-    struct engine_put put;   // DISPATCH_PUT, what is still to be accepted
+    struct dispatch_get get;                     // DISPATCH_GET
+    struct engine_put put;                       // DISPATCH_PUT, what is still to be accepted
+    struct waiter *stream_before, *stream_after; // DISPATCH_PUT: those of its stream, in its queue; NULL: none
     struct engine_put_result so_far;
     struct parked *parked;
 };

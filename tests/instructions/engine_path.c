@@ -296,6 +296,53 @@ OPERATION static size_t op_get_1000_queues(struct path *path)
     return take_answers(path);
 }
 
+static const struct engine_bytes full = {4, (const uint8_t *)"full"};
+
+static void wait_for_room(struct path *path, uint64_t session_no, uint64_t first_stream)
+{
+    for (uint64_t i = 0; i < RUN_MAX; i++) {
+        const struct dispatch_put put = {
+            .session_no = session_no,
+            .request_id = ++path->request_id,
+            .put = {.session_no = session_no, .stream = first_stream + i, .first_number = 1, .bodies = path->bodies, .count = 1},
+            .wait_ms = FOREVER};
+        dispatch_put(path->dispatch, path->now_ms, full, &put);
+    }
+}
+
+// A session ends whose puts wait behind a thousand of another one.
+OPERATION static size_t op_waits_end(struct path *path)
+{
+    static const uint8_t id[ENGINE_SESSION_ID_BYTES] = {3};
+    static const uint8_t token[ENGINE_RESUME_TOKEN_BYTES] = {4};
+    static const struct engine_options options = {.given = ENGINE_OPTION_MAXSIZE, .maxsize = 1};
+    struct queue *queue;
+    bool created;
+    uint64_t other;
+    size_t count;
+    require(engine_session_open(path->engine, path->now_ms, id, token, &other) == ENGINE_OK, "session_open");
+    require(engine_declare(path->engine, path->now_ms, full, &options, false, &queue, &created) == ENGINE_OK, "declare");
+    wait_for_room(path, other, 1);
+    wait_for_room(path, path->session_no, 1 + RUN_MAX);
+    dispatch_session_end(path->dispatch, path->session_no);
+    dispatch_session_end(path->dispatch, other);
+    (void)dispatch_take_answers(path->dispatch, &count);
+    require(count == 1, "all but the first put wait");
+    return RUN_MAX;
+}
+
+// A queue is deleted and made anew, and the names are listed, with a thousand others there.
+OPERATION static size_t op_list_between_changes(struct path *path)
+{
+    for (size_t i = 0; i < QUEUES; i++) {
+        struct queue *queue = engine_queue_find(path->engine, name_of(path, i));
+        engine_delete(path->engine, path->now_ms, queue);
+        require(engine_queue_use(path->engine, path->now_ms, name_of(path, i), &queue) == ENGINE_OK, "queue_use");
+        require(engine_queue_after(path->engine, (struct engine_bytes){0}) != NULL, "queue_after");
+    }
+    return QUEUES;
+}
+
 // Seal and end a commit group, as often as lock-step clients would make it happen.
 static void commit(struct path *path)
 {
@@ -371,6 +418,8 @@ static const struct {
     STEP(op_get_1000_queues),
     STEP(op_task_done),
     STEP(op_commit_1000_queues),
+    STEP(op_list_between_changes),
+    STEP(op_waits_end),
 #undef STEP
 #undef COMMIT
 };

@@ -78,6 +78,26 @@ Test(dispatch, a_run_renumbered_after_a_timeout_parks_behind_the_first_one)
     cr_assert_str_eq(answers(), "");
 }
 
+Test(dispatch, a_stream_goes_on_behind_the_last_that_waits_whichever_of_it_have_gone)
+{
+    uint64_t session = rig_session(&rig, 1);
+    bounded(1);
+    put(session, 1, 77, 1, 1, 0);
+    put(session, 2, 78, 1, 1, FOREVER); // of another one
+    for (uint64_t number = 2; number <= 5; number++) {
+        put(session, 10 + number, 77, number, 1, FOREVER);
+    }
+    dispatch_cancel(rig.dispatch, session, 13);
+    dispatch_cancel(rig.dispatch, session, 15);
+    dispatch_cancel(rig.dispatch, session, 14);
+    put(session, 20, 77, 3, 1, FOREVER);
+    dispatch_cancel(rig.dispatch, session, 12);
+    dispatch_cancel(rig.dispatch, session, 20);
+    put(session, 21, 77, 2, 1, FOREVER);
+    cr_assert_str_eq(answers(), "1:OK 13:CANCELLED 15:CANCELLED 14:CANCELLED 12:CANCELLED 20:CANCELLED");
+    cr_assert_eq(dispatch_waiting(rig.dispatch, engine_queue_find(rig.engine, rig_text("q"))).puts, 2u);
+}
+
 Test(dispatch, a_refused_run_refuses_what_was_pipelined_behind_it)
 {
     uint64_t session = rig_session(&rig, 1);
