@@ -145,10 +145,10 @@ static enum step step(struct redrive *job, struct service *service, uint64_t now
 }
 
 // True: it has ended, and is answered.
-static bool run_slice(struct redrive *job, struct service *service, uint64_t now_ms)
+static bool run_slice(struct redrive *job, struct service *service, uint64_t now_ms, size_t steps)
 {
     enum nq_status end = NQ_OK;
-    for (int i = 0; i < REDRIVE_SLICE && !service_failed(service) && !groups_open_is_full(&service->groups); i++) {
+    for (size_t i = 0; i < steps && !service_failed(service) && !groups_open_is_full(&service->groups); i++) {
         switch (step(job, service, now_ms, &end)) {
         case STEP_MOVED:
             job->moved++;
@@ -175,10 +175,11 @@ static bool run_slice(struct redrive *job, struct service *service, uint64_t now
 bool redrives_run(struct redrives *self, struct service *service, uint64_t now_ms)
 {
     bool more = false;
+    size_t steps = REDRIVE_SLICE / (self->count > 0 ? self->count : 1); // of each: others wait for all of them
     for (struct redrive **at = &self->first; *at != NULL;) {
         struct redrive *job = *at;
         bool blocked = job->waits || groups_open_is_full(&service->groups);
-        if (!blocked && run_slice(job, service, now_ms)) {
+        if (!blocked && run_slice(job, service, now_ms, steps)) {
             *at = job->next;
             self->count--;
             free(job);

@@ -1,6 +1,7 @@
 // What a connection does not take of the items it asked for.
 #include <criterion/criterion.h>
 
+#include "queue.h"
 #include "service_fixture.h"
 
 static struct fixture *fixture;
@@ -123,4 +124,25 @@ Test(room, queues_with_initial_items_are_no_more_than_a_group_takes)
     cr_assert_eq(fixture_take(fixture, 1, 11)->status, NQ_BUSY);
     cr_assert_eq(fixture_take(fixture, 1, 12)->status, NQ_OK, "without items it is as small as others");
     cr_assert_eq(call(1, declares[1])->as.stat.ready, (uint64_t)GROUP_ITEMS_MAX);
+}
+
+// Whoever asks meanwhile waits for all of them.
+Test(room, redrives_share_a_slice)
+{
+    struct nq_bytes bodies[REDRIVE_SLICE];
+    struct wire_request redrives[] = {on_queue_request(12, WIRE_REDRIVE, "a"), on_queue_request(13, WIRE_REDRIVE, "b")};
+    for (size_t i = 0; i < REDRIVE_SLICE; i++) {
+        bodies[i] = bytes_of("x");
+    }
+    cr_assert_eq(call(1, put_request(10, "a", 1, bodies, REDRIVE_SLICE))->status, NQ_OK);
+    cr_assert_eq(call(1, put_request(11, "b", 1, bodies, REDRIVE_SLICE))->status, NQ_OK);
+    redrives[0].as.on_queue.to = redrives[1].as.on_queue.to = bytes_of("c");
+    fixture_send(fixture, 2, redrives, 2);
+    const struct queue *to = engine_queue_find(fixture->rig.engine, to_engine_bytes(bytes_of("c")));
+    cr_assert_eq(to->record.puts, (uint64_t)REDRIVE_SLICE);
+    fixture_tick(fixture, 0);
+    fixture_tick(fixture, 0);
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 2, 12)->as.count, (uint64_t)REDRIVE_SLICE);
+    cr_assert_eq(fixture_take(fixture, 2, 13)->as.count, (uint64_t)REDRIVE_SLICE);
 }
