@@ -259,10 +259,10 @@ static void finish_at_once(struct service *self, uint64_t now_ms, struct dispatc
                                              .headers = headers};
 }
 
-// Nobody is there to get it now: what was granted stays on lease for a resume, or goes back if it would be lost.
+// Nobody is there to get it: its items go on to others, as nobody has had them. A client that comes back asks once more.
 static void drop_answer(struct service *self, uint64_t now_ms, struct dispatch_answer *end)
 {
-    for (size_t i = 0; i < end->grant.count && end->at_most_once; i++) {
+    for (size_t i = 0; i < end->grant.count; i++) {
         give_items_back(self, now_ms, end, &end->grant.items[i]);
     }
     engine_grant_clear(&end->grant);

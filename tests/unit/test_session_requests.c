@@ -263,6 +263,22 @@ Test(session, is_probed_and_ends_after_the_grace_when_its_connection_is_gone)
     cr_assert_not(reply->as.hello.resumed, "a new one under the same id");
 }
 
+// It is known to be gone before its grace is over; an item on lease to it until then would count as failed.
+Test(session, that_has_no_connection_is_given_nothing)
+{
+    const struct wire_request get = get_request(11, "q", 1, NQ_WAIT_FOREVER);
+    fixture_send(fixture, 1, &get, 1);
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT / 2);
+    cr_assert_eq(leased(12), 0);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    const struct wire_reply *got = call(2, get_request(13, "q", 1, 0));
+    cr_assert_eq(got->status, NQ_OK);
+    cr_assert_null(got->as.get.failures);
+}
+
 Test(session, ends_when_it_is_connected_but_silent)
 {
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
