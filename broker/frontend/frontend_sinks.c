@@ -1,12 +1,11 @@
 #include "frontend_internal.h"
 
-static void on_send(void *context, uint64_t connection, const struct wire_packer *packer)
+static bool on_send(void *context, uint64_t connection, const struct wire_packer *packer)
 {
     struct frontend *self = context;
-    if (!router_send(self->router, connection, packer)) {
-        self->failed_probe = true;
-        sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
-    }
+    bool sent = router_send(self->router, connection, packer);
+    self->failed_probe |= !sent;
+    return sent;
 }
 
 static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why)
@@ -51,6 +50,10 @@ static void on_unsent(void *context, const struct answer *answer)
 
 struct outbox_sink frontend_outbox_sink(struct frontend *self)
 {
-    return (struct outbox_sink){
-        .context = self, .send = on_send, .unreadable = on_unreadable, .room = on_room, .unsent = on_unsent};
+    return (struct outbox_sink){.context = self,
+                                .send = on_send,
+                                .gone = frontend_connection_gone,
+                                .unreadable = on_unreadable,
+                                .room = on_room,
+                                .unsent = on_unsent};
 }

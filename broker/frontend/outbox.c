@@ -16,9 +16,11 @@ struct bundle {
     struct bundle *next;
     uint64_t connection;
     struct wire_reply *replies;
+    const struct answer **answers; // whose they are
     size_t count, capacity;
     size_t bytes; // at most what they take when encoded
     bool refuses; // something was too much for its connection
+    bool gone;    // nobody is there
 };
 
 bool outbox_init(struct outbox *self, struct engine *engine, struct reader *reader, size_t frame_bytes_max,
@@ -192,6 +194,22 @@ static bool fill_reply(struct outbox *self, const struct answer *answer, struct 
 
 // --------------------------------------------------------------------------------------------------------------------- frames
 
+// What of the items is its client's already, or done, does not go back.
+static bool holds_items(const struct answer *answer, const struct wire_reply *reply)
+{
+    return answer->kind == ANSWER_GET && reply->status == NQ_OK && answer->as.items.bodies == NULL && !answer->as.items.again;
+}
+
+// Nobody has had them, and the broker knows: they must not wait for the end of a session, and count as failed then.
+static void take_back(struct outbox *self, const struct bundle *bundle)
+{
+    for (size_t i = 0; i < bundle->count; i++) {
+        if (holds_items(bundle->answers[i], &bundle->replies[i])) {
+            self->sink.unsent(self->sink.context, bundle->answers[i]);
+        }
+    }
+}
+
 static bool bundle_flush(struct outbox *self, struct bundle *bundle)
 {
     if (bundle->count == 0) {
@@ -199,11 +217,14 @@ static bool bundle_flush(struct outbox *self, struct bundle *bundle)
     }
     struct wire_reply_frame frame = {.version = NQ_PROTOCOL_VERSION, .replies = bundle->replies, .count = bundle->count};
     const struct wire_packer *packer = wire_prepare_replies(self->scratch, &frame);
+    if (packer != NULL && !bundle->gone) {
+        bundle->gone = !self->sink.send(self->sink.context, bundle->connection, packer);
+    }
+    if (bundle->gone) {
+        take_back(self, bundle);
+    }
     bundle->count = 0;
     bundle->bytes = 0;
-    if (packer != NULL) {
-        self->sink.send(self->sink.context, bundle->connection, packer);
-    }
     return packer != NULL;
 }
 
@@ -237,13 +258,16 @@ static bool bundle_reserve(struct outbox *self, struct bundle *bundle)
     }
     size_t capacity = bundle->capacity == 0 ? FIRST_CAPACITY : bundle->capacity * 2;
     struct wire_reply *replies = nq_arena_alloc(self->scratch, capacity * sizeof(*replies));
-    if (replies == NULL) {
+    const struct answer **answers = nq_arena_alloc(self->scratch, capacity * sizeof(struct answer *));
+    if (replies == NULL || answers == NULL) {
         return false;
     }
     if (bundle->count > 0) {
         memcpy(replies, bundle->replies, bundle->count * sizeof(*replies));
+        memcpy(answers, bundle->answers, bundle->count * sizeof(struct answer *));
     }
     bundle->replies = replies;
+    bundle->answers = answers;
     bundle->capacity = capacity;
     return true;
 }
@@ -288,6 +312,7 @@ static bool add_answer(struct outbox *self, const struct answer *answer)
     if (!bundle_reserve(self, bundle)) {
         return false;
     }
+    bundle->answers[bundle->count] = answer;
     bundle->replies[bundle->count++] = reply;
     bundle->bytes += bytes;
     return true;
@@ -315,6 +340,9 @@ bool outbox_send(struct outbox *self, struct answer_list *answers)
     fits = fits && flush_all(self);
     for (struct bundle *bundle = self->first; bundle != NULL; bundle = bundle->next) {
         table_remove(&self->bundles, bundle->connection, 0);
+        if (bundle->gone) { // now that what was not sent is back
+            self->sink.gone(self->sink.context, bundle->connection);
+        }
     }
     self->first = NULL;
     self->last = NULL;
@@ -327,8 +355,8 @@ bool outbox_send_probe(struct outbox *self, uint64_t connection)
 {
     struct wire_reply_frame frame = {.version = NQ_PROTOCOL_VERSION, .probe = true};
     const struct wire_packer *packer = wire_prepare_replies(self->scratch, &frame);
-    if (packer != NULL) {
-        self->sink.send(self->sink.context, connection, packer);
+    if (packer != NULL && !self->sink.send(self->sink.context, connection, packer)) {
+        self->sink.gone(self->sink.context, connection);
     }
     nq_arena_reset(self->scratch);
     return packer != NULL;

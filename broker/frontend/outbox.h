@@ -7,7 +7,8 @@
 
 struct outbox_sink {
     void *context;
-    void (*send)(void *context, uint64_t connection, const struct wire_packer *packer);
+    bool (*send)(void *context, uint64_t connection, const struct wire_packer *packer); // false: nobody is there
+    void (*gone)(void *context, uint64_t connection);                                   // told after all that was not sent
     // An item of a get that is about to leave cannot be read. It is left out of the answer.
     void (*unreadable)(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why);
     // So many bytes of items may be sent to it now; what is beyond is BUSY.

@@ -11,13 +11,18 @@ static uint64_t start_clock(void *context, uint64_t last_stored_ms)
     return self->now_ms;
 }
 
-static void on_send(void *context, uint64_t connection, const struct wire_packer *packer)
+static bool on_send(void *context, uint64_t connection, const struct wire_packer *packer)
 {
     struct service_rig *self = context;
-    if (!self->config.frame(self->config.context, connection, packer)) {
-        self->gone = true;
-        sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
-    }
+    bool sent = self->config.frame(self->config.context, connection, packer);
+    self->gone |= !sent;
+    return sent;
+}
+
+static void on_gone(void *context, uint64_t connection)
+{
+    struct service_rig *self = context;
+    sessions_connection_gone(&self->service.sessions, self->now_ms, connection);
 }
 
 static void on_unreadable(void *context, uint64_t queue_id, uint64_t seq, enum nq_status why)
@@ -106,7 +111,7 @@ static bool open_service(struct service_rig *self)
     const struct sessions_config sessions = {
         .grace_ms = limits->session_grace_ms, .timeout_ms = limits->session_timeout_ms, .context = self, .probe = on_probe};
     const struct outbox_sink sink = {
-        .context = self, .send = on_send, .unreadable = on_unreadable, .room = on_room, .unsent = on_unsent};
+        .context = self, .send = on_send, .gone = on_gone, .unreadable = on_unreadable, .room = on_room, .unsent = on_unsent};
     self->service = (struct service){
         .config = {.limits = *limits, .random = counted_random, .started_ms = self->now_ms},
         .engine = self->engine,

@@ -13,6 +13,9 @@ static bool on_frame(void *context, uint64_t connection, const struct wire_packe
     if (connection == self->dead_connection) {
         return false;
     }
+    if (connection == self->lost_connection) {
+        return true;
+    }
     size_t size = wire_packed_size(packer);
     uint8_t *data = nq_arena_alloc(self->arena, size + 1);
     struct wire_reply_frame frame;

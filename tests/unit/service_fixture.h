@@ -14,6 +14,7 @@ struct fixture {
     struct service_rig rig;
     struct nq_arena *arena;   // of the test and of what came out
     uint64_t dead_connection; // sending there fails
+    uint64_t lost_connection; // what is sent there does not arrive
     struct fixture_reply replies[FIXTURE_REPLIES_MAX];
     size_t reply_count, frame_count, probe_count;
 };

@@ -103,7 +103,7 @@ Test(session, gets_that_are_not_named_go_back)
 Test(session, an_answer_that_was_lost_comes_again)
 {
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
-    fixture->dead_connection = 1;
+    fixture->lost_connection = 1;
     const struct wire_request get = get_request(11, "q", 1, 0);
     fixture_send(fixture, 1, &get, 1);
     fixture_commit(fixture);
@@ -168,13 +168,25 @@ Test(session, a_get_that_hello_names_often_is_answered_once)
     cr_assert_null(fixture_take(fixture, 3, 11));
 }
 
+Test(session, nor_when_it_cannot_be_sent_there_again)
+{
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    const struct wire_request hello = resume_waiting_for_11(12);
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    cr_assert_eq(fixture_call(fixture, 1, &get)->status, NQ_OK);
+    fixture->dead_connection = 1;
+    fixture_send(fixture, 1, &hello, 1);
+    fixture_commit(fixture);
+    cr_assert_eq(leased(13), 1, "its client may have it, and come back");
+}
+
 // As a client does it on a new connection: HELLO brings the answer, the get sent again is one too many.
 Test(session, a_get_that_is_sent_again_does_not_give_back_what_its_answer_has_brought)
 {
     const struct wire_request get = get_request(11, "q", 1, 0);
     const struct wire_request hello = resume_waiting_for_11(12);
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
-    fixture->dead_connection = 1;
+    fixture->lost_connection = 1;
     fixture_send(fixture, 1, &get, 1);
     fixture_commit(fixture);
     fixture_send(fixture, 3, &hello, 1);
@@ -193,7 +205,7 @@ Test(session, items_that_have_gone_back_do_not_leave_with_a_get_that_was_sent_ag
     const struct wire_request get = get_request(11, "q", 1, 0);
     const struct wire_request both[] = {resume_waiting_for_11(12), get};
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
-    fixture->dead_connection = 1;
+    fixture->lost_connection = 1;
     fixture_send(fixture, 1, &get, 1);
     fixture_commit(fixture);
     fixture->rig.has_no_room = fixture->rig.room_returns = true;
@@ -276,6 +288,22 @@ Test(session, that_has_no_connection_is_given_nothing)
     fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
     const struct wire_reply *got = call(2, get_request(13, "q", 1, 0));
     cr_assert_eq(got->status, NQ_OK);
+    cr_assert_null(got->as.get.failures);
+}
+
+// The connection is found gone by the answer itself.
+Test(session, an_answer_that_cannot_be_sent_gives_its_items_back_uncounted)
+{
+    const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
+    const struct wire_request put = put_request(10, "q", 1, bodies, 3);
+    const struct wire_request gets[] = {get_request(11, "q", 1, NQ_WAIT_FOREVER), get_request(12, "q", 1, NQ_WAIT_FOREVER)};
+    fixture_send(fixture, 1, gets, 2);
+    fixture->dead_connection = 1;
+    fixture_call(fixture, 2, &put);
+    cr_assert_eq(leased(13), 0);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    const struct wire_reply *got = call(2, get_request(14, "q", 3, 0));
+    cr_assert_eq(got->as.get.count, 3);
     cr_assert_null(got->as.get.failures);
 }
 
