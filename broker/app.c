@@ -241,7 +241,12 @@ static enum nq_status serve(const struct config *config, const struct security *
                             struct frontend_error *error)
 {
     struct frontend *frontend;
-    const struct frontend_config frontend_config = frontend_config_of(config, security, signal_fd);
+    uint64_t hash_seed;
+    struct frontend_config frontend_config = frontend_config_of(config, security, signal_fd);
+    if (!random_fill(&hash_seed, sizeof(hash_seed))) {
+        return fail(error, NQ_UNREACHABLE, "the system has no random numbers to give");
+    }
+    frontend_config.engine.hash_seed = frontend_config.dispatch.hash_seed = hash_seed;
     enum nq_status status = frontend_open(&frontend_config, store, &frontend, error);
     if (status == NQ_OK) {
         status = write_endpoints(config, frontend, error);

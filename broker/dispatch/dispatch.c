@@ -13,6 +13,8 @@ struct dispatch *dispatch_create(struct engine *engine, const struct dispatch_co
     if (self != NULL) {
         self->engine = engine;
         self->config = *config;
+        self->requests.seed = config->hash_seed;
+        self->streams.seed = config->hash_seed;
         list_init(&self->checks);
     }
     return self;

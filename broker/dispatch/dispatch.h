@@ -15,6 +15,7 @@ struct dispatch_config {
     uint64_t parked_bytes_per_session_max;
     uint64_t parked_bytes_per_key_max; // of all sessions of one key; 0: no such limit
     uint64_t parked_bytes_max;
+    uint64_t hash_seed; // as the engine's
 };
 
 enum dispatch_kind { DISPATCH_PUT = 1, DISPATCH_GET, DISPATCH_JOIN };

@@ -14,6 +14,14 @@ static void init_lists(struct engine *self)
     }
 }
 
+static void seed_tables(struct engine *self)
+{
+    struct table *tables[] = {&self->queues_by_hash, &self->streams, &self->sessions_by_id, &self->runs_by_get};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        tables[i]->seed = self->config.hash_seed;
+    }
+}
+
 struct engine *engine_create(const struct engine_config *config, const struct engine_source *source, uint64_t epoch,
                              uint64_t now_ms)
 {
@@ -29,6 +37,7 @@ struct engine *engine_create(const struct engine_config *config, const struct en
     self->next_session_no = 1;
     self->meta_dirty = true;
     init_lists(self);
+    seed_tables(self);
     item_index_init(&self->items);
     pool_init(&self->item_pool, sizeof(struct item));
     pool_init(&self->run_pool, sizeof(struct run));

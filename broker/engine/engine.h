@@ -37,6 +37,7 @@ struct engine_config {
     uint64_t dedup_keep_ms;
     uint64_t orphan_ms; // how long a temporary queue found at start is kept for its users to come back
     uint64_t queues_max, sessions_max, streams_max, delayed_max, leases_per_session_max;
+    uint64_t hash_seed; // secret: who chooses ids must not know which of them meet in a table; nothing that comes out depends on it
 };
 
 // So many items, from the cursor of each queue on, may have been handed out before a crash without that being stored: what two commit

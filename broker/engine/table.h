@@ -14,7 +14,7 @@ struct table {
     struct table_slot *slots;
     size_t mask; // capacity - 1; 0: nothing allocated
     size_t count;
-    uint64_t seed;
+    uint64_t seed; // set before the first insert
 };
 
 void table_fini(struct table *self);
