@@ -140,11 +140,14 @@ static struct run *first_run_of_get(const struct engine *self, uint64_t session_
     return first;
 }
 
-void engine_session_taken(struct engine *self, uint64_t session_no, uint64_t get_id, uint32_t count)
+size_t engine_session_taken(struct engine *self, uint64_t session_no, uint64_t get_id, uint32_t count)
 {
+    size_t runs = 0;
     for (struct run *run = first_run_of_get(self, session_no, get_id); run != NULL; run = next_run_of_get(run)) {
         run->taken = count > run->taken ? count : run->taken;
+        runs++;
     }
+    return runs;
 }
 
 static uint64_t mark_taken(struct session *session)

@@ -345,14 +345,17 @@ void service_take_answers(struct service *self, uint64_t now_ms)
 
 // -------------------------------------------------------------------------------------------------------------------- frames
 
+// Of what is reported as taken no more is looked at than there are leases: that is enough for each get named once.
 static void note_progress(struct service *self, struct peer *peer, const struct wire_request_frame *frame)
 {
     if (peer->workers != frame->workers) {
         peer->workers = frame->workers;
         engine_session_workers(self->engine, peer->session_no, frame->workers);
     }
-    for (size_t i = 0; i < frame->taken_count; i++) {
-        engine_session_taken(self->engine, peer->session_no, frame->taken_gets[i], frame->taken_counts[i]);
+    size_t left = frame->taken_count == 0 ? 0 : engine_session_leases(self->engine, peer->session_no);
+    for (size_t i = 0; i < frame->taken_count && left > 0; i++) {
+        size_t cost = engine_session_taken(self->engine, peer->session_no, frame->taken_gets[i], frame->taken_counts[i]);
+        left -= cost < left ? cost : left;
     }
 }
 

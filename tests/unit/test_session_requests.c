@@ -379,6 +379,33 @@ Test(session, items_reported_taken_count_as_failed)
     cr_assert(got->as.get.failures[0] == 1 && got->as.get.failures[1] == 1 && got->as.get.failures[2] == 0);
 }
 
+// There may be ten thousand in a frame, each of a get of ten thousand leases.
+Test(session, reports_of_a_frame_cost_no_more_than_the_leases_there_are)
+{
+    const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b")};
+    const struct wire_request put = put_request(10, "q", 1, bodies, 2);
+    struct wire_request get = get_request(11, "q", 3, 0);
+    fixture_call(fixture, 2, &put);
+    get.as.get.max_bytes = 1; // so that each gets one of the two
+    call(1, get);
+    get.id = 12;
+    call(1, get);
+    cr_assert_eq(leased(13), 2);
+    const uint64_t gets[] = {11, 11, 12};
+    const uint32_t counts[] = {0, 0, 1};
+    const struct wire_request_frame frame = {
+        .version = NQ_PROTOCOL_VERSION, .taken_gets = gets, .taken_counts = counts, .taken_count = 3, .workers = 1};
+    fixture_send_frame(fixture, 1, &frame);
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    const struct wire_reply *got = call(2, get_request(14, "q", 3, 0));
+    cr_assert_eq(got->as.get.count, 2);
+    cr_assert_not_null(got->as.get.failures);
+    cr_assert(got->as.get.failures[0] == 1 && got->as.get.failures[1] == 0,
+              "the oldest, as if nothing had been reported of the second");
+}
+
 Test(session, at_most_once_loses_nothing_to_a_client_that_is_gone)
 {
     struct wire_request get = get_request(10, "q", 1, NQ_WAIT_FOREVER);
