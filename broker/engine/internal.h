@@ -21,8 +21,9 @@ struct engine {
     bool out_of_memory;
 
     struct table queues_by_id, queues_by_hash;
-    struct queue **queues_sorted; // by name; NULL: to be made anew
-    size_t queue_count;           // not the deleted ones
+    struct queue **queues_sorted; // by name (names.c); NULL: to be made anew
+    size_t queues_sorted_changes;
+    size_t queue_count; // not the deleted ones
     struct item_index items;
     struct table streams; // (queue id, stream) -> struct stream
     struct table sessions_by_no, sessions_by_id;
@@ -59,6 +60,10 @@ void queue_touch(struct engine *self, struct queue *queue);   // and its waiters
 struct queue *queue_create(struct engine *self, struct engine_bytes name);
 void queue_free(struct engine *self, struct queue *queue);
 struct queue *queue_restore_slot(struct engine *self, const struct queue_record *record);
+
+// names.c
+void names_add(struct engine *self, struct queue *queue);          // about to be counted in queue_count
+void names_remove(struct engine *self, const struct queue *queue); // still counted
 
 // item.c
 struct item *item_find(const struct engine *self, const struct queue *queue, uint64_t seq);

@@ -62,8 +62,7 @@ static bool add_by_name(struct engine *self, struct queue *queue)
     } else if (!table_insert(&self->queues_by_hash, queue->hash_a, queue->hash_b, queue)) {
         return false;
     }
-    free(self->queues_sorted);
-    self->queues_sorted = NULL;
+    names_add(self, queue);
     self->queue_count++;
     return true;
 }
@@ -79,8 +78,7 @@ static void remove_by_name(struct engine *self, struct queue *queue)
     if (first != NULL) {
         table_insert(&self->queues_by_hash, queue->hash_a, queue->hash_b, first); // there is room: one was just taken out
     }
-    free(self->queues_sorted);
-    self->queues_sorted = NULL;
+    names_remove(self, queue);
     self->queue_count--;
 }
 
@@ -317,65 +315,6 @@ void engine_queue_stats(const struct queue *queue, struct queue_record *out)
     out->ready = queue_ready(queue);
     out->delayed = queue->delayed.count;
     out->leased = queue->leased;
-}
-
-static int compare_names(struct engine_bytes a, struct engine_bytes b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len == 0 ? 0 : memcmp(a.data, b.data, len);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static struct engine_bytes name_of(const struct queue *queue)
-{
-    return (struct engine_bytes){queue->record.name_len, (const uint8_t *)queue->record.name};
-}
-
-static int compare_queues(const void *a, const void *b)
-{
-    const struct queue *x;
-    const struct queue *y;
-    memcpy(&x, a, sizeof(void *));
-    memcpy(&y, b, sizeof(void *));
-    return compare_names(name_of(x), name_of(y));
-}
-
-static bool sort_queues(struct engine *self)
-{
-    if (self->queues_sorted != NULL) {
-        return true;
-    }
-    self->queues_sorted = malloc((self->queue_count + 1) * sizeof(struct queue *));
-    if (self->queues_sorted == NULL) {
-        return false;
-    }
-    size_t count = 0;
-    for (size_t i = 0; self->queues_by_id.slots != NULL && i <= self->queues_by_id.mask; i++) {
-        struct queue *queue = self->queues_by_id.slots[i].value;
-        if (queue != NULL && !queue->record.deleted) {
-            self->queues_sorted[count++] = queue;
-        }
-    }
-    qsort(self->queues_sorted, count, sizeof(struct queue *), compare_queues);
-    return true;
-}
-
-struct queue *engine_queue_after(struct engine *self, struct engine_bytes after)
-{
-    if (!sort_queues(self)) {
-        return NULL;
-    }
-    size_t low = 0;
-    size_t high = self->queue_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare_names(name_of(self->queues_sorted[middle]), after) > 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low < self->queue_count ? self->queues_sorted[low] : NULL;
 }
 
 // The lowest returned item at or above from_seq; UINT64_MAX: none. Where the lowest of all is below it, each seq is looked up in turn until

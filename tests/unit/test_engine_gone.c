@@ -1,5 +1,6 @@
 // Purge, delete, shutdown, temporary queues: what is gone is gone at once, and its space follows.
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "engine_rig.h"
 
@@ -258,6 +259,40 @@ Test(gone, queues_are_listed_by_name)
     queue = engine_queue_after(rig.engine, rig_text("c"));
     cr_assert_eq(queue->record.name_len, 3);
     cr_assert_null(engine_queue_after(rig.engine, rig_text("c/1")));
+}
+
+// Names of three letters, after which all others of them are.
+static void expect_names_in_order(const bool *there, size_t count)
+{
+    struct engine_bytes after = rig_text("");
+    for (size_t i = 0; i < count; i++) {
+        char name[4];
+        snprintf(name, sizeof(name), "%03u", (unsigned)i);
+        struct queue *queue = there[i] ? engine_queue_after(rig.engine, after) : NULL;
+        cr_assert_eq(queue, engine_queue_find(rig.engine, rig_text(name)), "queue %s", name);
+        after = queue == NULL ? after : (struct engine_bytes){3, (const uint8_t *)queue->record.name};
+    }
+    cr_assert_null(engine_queue_after(rig.engine, after));
+}
+
+Test(gone, queues_are_listed_by_name_while_they_come_and_go)
+{
+    enum { NAMES = 97, CHANGES = 1000, LISTS = 7 };
+    bool there[NAMES] = {false};
+    for (size_t i = 0; i < CHANGES; i++) {
+        size_t number = i * i % NAMES;
+        char name[4];
+        snprintf(name, sizeof(name), "%03u", (unsigned)number);
+        there[number] = !there[number];
+        struct queue *queue = rig_queue(&rig, name);
+        if (!there[number]) {
+            engine_delete(rig.engine, rig.now_ms, queue);
+        }
+        if (i / 100 % 2 == 1 &&
+            (i % LISTS == 0 || i % 100 > 80)) { // seldom, each time, and not at all for longer than the order is kept
+            expect_names_in_order(there, NAMES);
+        }
+    }
 }
 
 Test(gone, answers_wait_for_the_end_of_a_lease_below_the_mark)
