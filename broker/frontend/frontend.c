@@ -459,11 +459,25 @@ static void end_backup(struct frontend *self)
     }
 }
 
+// What was to be done when a wait had ended, which began at began_ms with the turn before, is done now: the process may have been stopped
+// for long, or its machine, or the disk have kept it.
+static void note_lateness(struct frontend *self, uint64_t began_ms, long timeout_ms)
+{
+    uint64_t took_ms = self->now_ms - began_ms;
+    if (timeout_ms >= 0 && took_ms > (uint64_t)timeout_ms &&
+        sessions_excuse(&self->service.sessions, self->now_ms, took_ms - (uint64_t)timeout_ms)) {
+        log_info("stood still for %" PRIu64 " ms: sessions and leases run anew", took_ms - (uint64_t)timeout_ms);
+    }
+}
+
 static void wait(struct frontend *self)
 {
     const int fds[] = {self->signal_fd, committer_fd(self->committer), backup_fd(self->service.backup)};
-    unsigned ready = router_wait(self->router, may_read(self), fds, 3, wait_ms(self));
+    uint64_t began_ms = self->now_ms;
+    long timeout_ms = wait_ms(self);
+    unsigned ready = router_wait(self->router, may_read(self), fds, 3, timeout_ms);
     self->now_ms = clock_now_ms(&self->clock);
+    note_lateness(self, began_ms, timeout_ms);
     if ((ready & SIGNALLED) != 0) {
         look_for_signals(self);
     }

@@ -9,7 +9,7 @@
 #include "heap.h"
 #include "table.h"
 
-enum { SESSIONS_PROBE_MS = 1000 };
+enum { SESSIONS_PROBE_MS = 1000, SESSIONS_LATE_MS = 1000 };
 
 struct peer {
     uint64_t session_no;
@@ -63,6 +63,10 @@ void sessions_belong(struct peer *peer, struct principal *principal);
 void sessions_note_parked(const struct sessions *self, struct peer *peer);
 // Every session; `visit` may end the one it is given. False: out of memory, none was visited.
 bool sessions_each(struct sessions *self, void *context, void (*visit)(void *context, struct peer *peer));
+
+// The broker itself came round so much later than it was to. When that is long it has heard nobody, who may all have spoken: their time
+// runs anew, and that of their leases. True: it was long.
+bool sessions_excuse(struct sessions *self, uint64_t now_ms, uint64_t late_ms);
 
 void sessions_tick(struct sessions *self, uint64_t now_ms);
 uint64_t sessions_next_deadline_ms(const struct sessions *self); // UINT64_MAX: none

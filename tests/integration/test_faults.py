@@ -6,6 +6,7 @@ in test_disk_errors.py and test_disk_full.py, a cut network in test_netns.py, al
 import os
 import random
 import resource
+import signal
 import struct
 import sys
 import time
@@ -69,6 +70,23 @@ def stopped_longer_than_a_lease(lab):
     again = history.again()
     check(again > 0, "nothing came again: the stops hit nobody who held something")
     lab.note("%d accepted, %d delivered more than once, %d leases lost" % (len(history.accepted), again, history.lost_leases))
+
+
+@scenario
+def a_broker_that_stood_still(lab):
+    """the broker is stopped for longer than a lease and session_timeout: that is nobody's silence, and whoever goes on keeps what he held"""
+    broker = lab.broker("--session-timeout", "2s", "--lease", "2s", memory=True)
+    worker, other = broker.client(), broker.client()
+    worker.put("q", "x")
+    item = worker.get_one("q")
+    broker.program.signal(signal.SIGSTOP)
+    ping = other.send("ping")
+    time.sleep(2.5)
+    broker.program.signal(signal.SIGCONT)
+    check_equal(other.wait(ping).status, Status.OK, "the broker goes on")
+    check_equal(worker.task_done(item).status, Status.OK, "task_done")
+    stat = broker.stat("q")
+    check_equal((stat.dones, stat.failed, stat.unfinished), (1, 0, 0), "done, failed, unfinished")
 
 
 @scenario(timeout=240, long_timeout=1200)

@@ -320,6 +320,35 @@ Test(session, ends_when_it_is_connected_but_silent)
     cr_assert_eq(call(1, get_request(14, "q", 1, 0))->status, NQ_NO_SESSION);
 }
 
+// One that was stopped, or whose disk took so long, has heard nobody meanwhile.
+Test(session, is_not_silent_while_the_broker_stands_still)
+{
+    struct sessions *sessions = &fixture->rig.service.sessions;
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    cr_assert_not(sessions_excuse(sessions, fixture->rig.now_ms, SESSIONS_LATE_MS - 1));
+    fixture->rig.now_ms += 10 * NQ_LEASE_MS_DEFAULT;
+    cr_assert(sessions_excuse(sessions, fixture->rig.now_ms, 10 * NQ_LEASE_MS_DEFAULT));
+    fixture_tick(fixture, NQ_SESSION_TIMEOUT_MS_DEFAULT - 1);
+    cr_assert_eq(leased(12), 1);
+    fixture_tick(fixture, 1);
+    cr_assert_eq(leased(13), 0, "it is silent since");
+}
+
+Test(session, that_has_lost_its_connection_may_come_back_after_the_broker_stood_still)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    fixture->rig.now_ms += 10 * NQ_SESSION_GRACE_MS_DEFAULT;
+    sessions_excuse(&fixture->rig.service.sessions, fixture->rig.now_ms, 10 * NQ_SESSION_GRACE_MS_DEFAULT);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT - 1);
+    cr_assert_eq(leased(12), 1);
+    fixture_tick(fixture, 1);
+    cr_assert_eq(leased(13), 0);
+}
+
 Test(session, renew_from_another_connection_keeps_it_alive)
 {
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
