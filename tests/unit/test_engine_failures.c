@@ -1,5 +1,6 @@
 // Failures: who counts, dead letters, redrive.
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine_rig.h"
@@ -195,6 +196,26 @@ Test(failures, cycles_are_refused)
     cr_assert_eq(declare_dead("b", "", true), ENGINE_OK);
     cr_assert_eq(declare_dead("c", "a", false), ENGINE_OK);
     cr_assert_eq(declare_dead("b", "c", true), ENGINE_BAD_DEAD_LETTER);
+}
+
+static void name_of_link(unsigned number, char name[8])
+{
+    snprintf(name, 8, "q%u", number);
+}
+
+// Each declare looks along the whole chain.
+Test(failures, chains_of_dead_letter_queues_have_an_end)
+{
+    enum { LONGEST = 100 };
+    char name[8];
+    char next[8];
+    for (unsigned i = 1; i <= LONGEST; i++) { // each leads to one that is not there yet
+        name_of_link(i, name);
+        name_of_link(i + 1, next);
+        cr_assert_eq(declare_dead(name, next, false), ENGINE_OK);
+    }
+    cr_assert_eq(declare_dead("a", "q2", false), ENGINE_OK);
+    cr_assert_eq(declare_dead("b", "q1", false), ENGINE_BAD_DEAD_LETTER);
 }
 
 static enum engine_status redrive(struct queue *from, uint64_t seq, struct queue *to)
