@@ -424,7 +424,7 @@ static void orphans_end(struct engine *self)
     while (link != NULL && list_object(link, struct queue, orphan_link)->orphan_at_ms <= self->now_ms) {
         struct queue *queue = list_object(link, struct queue, orphan_link);
         list_remove(&self->orphans, link);
-        if (queue->attachments.count == 0) {
+        if (queue->record.temporary && queue->attachments.count == 0) { // an update may have made it one that stays
             engine_delete(self, self->now_ms, queue);
         }
         link = list_first(&self->orphans);

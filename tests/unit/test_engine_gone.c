@@ -308,3 +308,20 @@ Test(gone, answers_wait_for_the_end_of_a_lease_below_the_mark)
     cr_assert_eq(queue_unfinished(queue), 0u, "a join is answered now");
     cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
 }
+
+Test(gone, a_queue_that_is_no_longer_temporary_stays_after_a_restart)
+{
+    uint64_t a = rig_session(&rig, 1);
+    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_TEMPORARY, .temporary = true});
+    bool created;
+    rig_put(&rig, queue, a, 1, 2);
+    rig_restart(&rig, true);
+    const struct engine_options lasting = {.given = ENGINE_OPTION_TEMPORARY, .temporary = false};
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &lasting, true, &queue, &created), ENGINE_OK);
+    rig_tick(&rig, rig.config.orphan_ms);
+    queue = engine_queue_find(rig.engine, rig_text("q"));
+    cr_assert_not_null(queue);
+    cr_assert_eq(queue_ready(queue), 2u);
+    rig_tick(&rig, rig.config.orphan_ms);
+    cr_assert_not_null(engine_queue_find(rig.engine, rig_text("q")));
+}
