@@ -43,17 +43,15 @@ static enum nq_status load(struct restoring *self, struct store_error *error)
     return engine_load(&loader, self->order->store, &self->loaded, error);
 }
 
-// When the items of a queue with a time to live were accepted: a sample of them, spread evenly, is read from the store. What lies
-// between two samples counts as young as the later one. What is below the cursor is no younger than the item at the cursor.
-static enum nq_status sample_ages(struct restoring *self, const struct queue_record *queue)
+// When the items of a stretch were accepted: a sample of them, spread evenly, is read from the store. What lies between two samples
+// counts as young as the later one. *marked_end: where the last sample stands.
+static enum nq_status sample_stretch(struct restoring *self, uint64_t queue_id, uint64_t first, uint64_t end, uint64_t *marked_end)
 {
-    uint64_t count = queue->next_seq - queue->cursor;
-    uint64_t step = count / AGE_SAMPLES + 1;
-    uint64_t next = count == 0 ? queue->next_seq : queue->cursor;
-    uint64_t marked_end = 1;
-    while (next < queue->next_seq) {
+    uint64_t step = (end - first) / AGE_SAMPLES + 1;
+    uint64_t next = first;
+    while (next < end) {
         struct store_item item;
-        enum nq_status status = reader_next(self->order->reader, queue->queue_id, next, queue->next_seq, &item);
+        enum nq_status status = reader_next(self->order->reader, queue_id, next, end, &item);
         if (status == NQ_EMPTY) {
             break;
         }
@@ -65,20 +63,32 @@ static enum nq_status sample_ages(struct restoring *self, const struct queue_rec
             return status;
         }
         uint64_t put_bytes_end = item.put_bytes + item.body.len + item.headers.len;
-        if (!engine_restore_age(self->loaded.engine, queue->queue_id, item.seq + 1, item.accepted_ms, put_bytes_end)) {
+        if (!engine_restore_age(self->loaded.engine, queue_id, item.seq + 1, item.accepted_ms, put_bytes_end)) {
             return NQ_NO_MEMORY;
         }
-        marked_end = item.seq + 1;
-        bool is_last = item.seq + 1 == queue->next_seq;
-        bool passes_end = item.seq + step >= queue->next_seq; // the last item is always sampled
-        next = is_last ? queue->next_seq : passes_end ? queue->next_seq - 1 : item.seq + step;
+        *marked_end = item.seq + 1;
+        bool is_last = item.seq + 1 == end;
+        bool passes_end = item.seq + step >= end; // the last item is always sampled
+        next = is_last ? end : passes_end ? end - 1 : item.seq + step;
     }
-    // What is left (all on lease or come back, or the last one damaged) is as young as it may be.
-    if (marked_end < queue->next_seq &&
+    return NQ_OK;
+}
+
+// Of a queue with a time to live: what is on lease, delayed or has come back, and the backlog behind it.
+static enum nq_status sample_ages(struct restoring *self, const struct queue_record *queue)
+{
+    uint64_t marked_end = 1;
+    uint64_t alive_from = queue->gone_below < queue->cursor ? queue->gone_below : queue->cursor;
+    enum nq_status status = sample_stretch(self, queue->queue_id, alive_from, queue->cursor, &marked_end);
+    if (status == NQ_OK) {
+        status = sample_stretch(self, queue->queue_id, queue->cursor, queue->next_seq, &marked_end);
+    }
+    // What is left (the last one is damaged, or had been done) is as young as it may be.
+    if (status == NQ_OK && marked_end < queue->next_seq &&
         !engine_restore_age(self->loaded.engine, queue->queue_id, queue->next_seq, self->now_ms, queue->put_bytes)) {
         return NQ_NO_MEMORY;
     }
-    return NQ_OK;
+    return status;
 }
 
 // The new epoch has to be durable before the first lease of it leaves.

@@ -114,3 +114,25 @@ Test(restore, time_to_live_goes_on_counting_from_the_put)
     cr_assert(bytes_are(got->as.get.bodies[0], "young"));
     fixture_destroy(fixture);
 }
+
+Test(restore, time_to_live_goes_on_counting_for_what_has_come_back)
+{
+    struct fixture *fixture = fixture_create();
+    fixture_hello(fixture, 1, NULL);
+    const struct wire_request declare = declare_aging(9);
+    cr_assert_eq(fixture_call(fixture, 1, &declare)->status, NQ_OK);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "back"), NQ_OK);
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    const struct wire_request requeue = tokens_request(12, WIRE_REQUEUE, fixture_call(fixture, 1, &get));
+    fixture_tick(fixture, 6000);
+    cr_assert_eq(fixture_call(fixture, 1, &requeue)->status, NQ_OK);
+    fixture = restart(fixture, 3000);
+    fixture_hello(fixture, 1, NULL);
+    fixture_tick(fixture, 990);
+    const struct wire_request stat = on_queue_request(13, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 1, &stat)->as.stat.ready, 1, "never early");
+    fixture_tick(fixture, 30);
+    const struct wire_request again = on_queue_request(14, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 1, &again)->as.stat.ready, 0);
+    fixture_destroy(fixture);
+}
