@@ -104,6 +104,13 @@ bool age_note(struct engine *self, struct queue *queue)
     return true;
 }
 
+bool age_begin(struct engine *self, struct queue *queue)
+{
+    bool unknown = queue->record.ttl_ms > 0 && age_count(queue) == 0 && queue_unfinished(queue) > 0;
+    return !unknown ||
+           add_mark(queue, (struct age_mark){queue->record.next_seq, self->now_ms, self->now_ms, queue->record.put_bytes});
+}
+
 void age_expire(struct engine *self, struct queue *queue)
 {
     if (age_count(queue) > 0) {

@@ -94,6 +94,7 @@ bool cursor_item(struct engine *self, struct queue *queue, uint32_t *bytes, uint
 
 // age.c
 bool age_note(struct engine *self, struct queue *queue);
+bool age_begin(struct engine *self, struct queue *queue); // a ttl is given: what is of unknown age is as if put now
 void age_schedule(struct engine *self, struct queue *queue);
 void age_expire(struct engine *self, struct queue *queue);
 

@@ -212,6 +212,9 @@ static void apply_options(struct engine *self, struct queue *queue, const struct
         }
     }
     record->options_given |= given;
+    if (!age_begin(self, queue)) {
+        engine_no_memory(self);
+    }
     age_schedule(self, queue);
     engine_wait_for_store(self);
     queue_touch(self, queue);

@@ -175,3 +175,23 @@ Test(timing, ttl_goes_on_after_a_restart)
     rig_tick(&rig, 600);
     cr_assert_eq(queue_ready(queue), 0u);
 }
+
+Test(timing, a_ttl_that_is_given_later_takes_what_was_there_before_a_restart)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 3);
+    rig_get_one(&rig, queue, session, 1);
+    rig_restart(&rig, true);
+    struct queue *updated;
+    bool created;
+    const struct engine_options ttl = {.given = ENGINE_OPTION_TTL, .ttl_ms = 1000};
+    cr_assert_eq(engine_declare(rig.engine, rig.now_ms, rig_text("q"), &ttl, true, &updated, &created), ENGINE_OK);
+    rig_tick(&rig, 999);
+    cr_assert_eq(queue_ready(updated), 2u);
+    rig_tick(&rig, 1);
+    cr_assert_eq(queue_ready(updated), 0u, "how old they are is not known: as if put when the ttl was given");
+    cr_assert_eq(updated->record.expired, 2u);
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    cr_assert_eq(queue_unfinished(updated), 0u);
+}
