@@ -231,6 +231,7 @@ static int compare_u64(const void *a, const void *b)
 
 static void give_back(struct engine *self, struct run *run)
 {
+    engine_wait_for_store(self); // the client is told, and will not name them again
     for (size_t left = run->items.count; left > 0; left--) {
         item_return(self, list_object(list_first(&run->items), struct item, in_run), false, 0);
     }
@@ -305,6 +306,9 @@ enum engine_status engine_session_grant(struct engine *self, uint64_t session_no
 static void return_leases(struct engine *self, struct session *session, bool goodbye)
 {
     session_mark_in_work(session);
+    if (goodbye && session->leases > 0) {
+        engine_wait_for_store(self); // else they would count as failed after a crash, as nobody comes back for them
+    }
     for (struct link *link = list_first(&session->runs); link != NULL; link = list_first(&session->runs)) {
         struct run *run = list_object(link, struct run, in_session);
         for (size_t left = run->items.count; left > 0; left--) {

@@ -118,3 +118,23 @@ Test(session, sessions_are_limited)
     uint64_t no;
     cr_assert_eq(engine_session_open(rig.engine, rig.now_ms, id, token, &no), ENGINE_LIMIT_REACHED);
 }
+
+// GOODBYE and HELLO are answered, and then nobody names these items any more: after a crash they must not be on lease again, to count
+// as failed when nobody comes.
+Test(session, the_answer_to_what_gives_leases_back_waits_for_the_store)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 2);
+    get_many(queue, session, 1, 1);
+    get_many(queue, session, 2, 1);
+    rig_commit(&rig);
+    const uint64_t held[] = {2};
+    engine_session_resume(rig.engine, rig.now_ms, session, NULL, 0, held, 1);
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+    rig_commit(&rig);
+    engine_session_resume(rig.engine, rig.now_ms, session, NULL, 0, held, 1);
+    cr_assert_neq(engine_pending(rig.engine), ENGINE_PENDING_WAITED, "nothing was given back");
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+}
