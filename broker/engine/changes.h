@@ -55,7 +55,7 @@ struct item_record {
     bool put_delayed;    // delayed since its put (counts towards maxsize), not by a requeue
     uint32_t deliveries; // how often leased so far
     uint32_t failures;
-    uint64_t due_ms;     // ITEM_DELAYED
+    uint64_t due_ms;     // ITEM_DELAYED; of ITEM_LEASED its place in its get's answer (stores of before have 0)
     uint64_t session_no; // ITEM_LEASED, as the rest
     uint64_t get_id;
     uint64_t got_ms;

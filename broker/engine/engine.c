@@ -195,7 +195,9 @@ static struct item_record item_to_record(const struct item *item)
         .put_delayed = item->put_delayed,
         .deliveries = item->deliveries,
         .failures = item->failures,
-        .due_ms = item->state == ITEM_DELAYED ? item->due_ms : 0,
+        .due_ms = item->state == ITEM_DELAYED  ? item->due_ms
+                  : item->state == ITEM_LEASED ? item->index
+                                               : 0,
         .session_no = item->last_session_no,
     };
     if (item->state == ITEM_LEASED) {

@@ -115,7 +115,8 @@ bool engine_restore_item(struct engine *self, const struct item_record *record)
         run->got_ms = record->got_ms;
         run->lease_ms = record->lease_ms;
         run->hold_max_ms = record->hold_max_ms;
-        run->taken = record->taken ? UINT32_MAX : 0;
+        item->index = (uint32_t)record->due_ms;
+        run->taken = record->taken ? item->index + 1 : 0;
         item->run = run; // until engine_restore_stored tells its size
     }
     return true;
@@ -157,7 +158,6 @@ static struct run *covering_run(struct queue *queue, uint64_t seq)
 static void lease_again(struct run *run, struct item *item)
 {
     item->run = NULL;
-    item->index = (uint32_t)(run->items.count);
     run_add(run, item);
 }
 
@@ -300,12 +300,40 @@ static bool sort_list(struct engine *self, struct list *list, int (*compare)(con
     return true;
 }
 
+// In a get's answer the items that had come back stand in front of the stretch that its run's record names: how many?
+static uint32_t places_in_front(const struct run *run)
+{
+    for (struct link *link = list_prev(&run->session->runs, &run->in_session); link != NULL;
+         link = list_prev(&run->session->runs, link)) {
+        const struct run *other = list_object(link, struct run, in_session);
+        const struct item *item = list_object(list_first(&other->items), struct item, in_run);
+        if (other->get_id != run->get_id || item->seq < run->first_seq) {
+            return other->get_id == run->get_id ? item->index + 1 : 0;
+        }
+    }
+    return 0;
+}
+
+static void place_stretches(const struct session *session)
+{
+    for (struct link *r = list_first(&session->runs); r != NULL; r = list_next(&session->runs, r)) {
+        struct run *run = list_object(r, struct run, in_session);
+        uint32_t places = run->first_seq == 0 ? 0 : places_in_front(run);
+        for (struct link *i = list_first(&run->items); places > 0 && i != NULL; i = list_next(&run->items, i)) {
+            list_object(i, struct item, in_run)->index += places;
+        }
+        run->taken += run->taken > 0 ? places : 0;
+    }
+}
+
 static bool sort_restored(struct engine *self)
 {
     for (struct link *link = list_first(&self->sessions); link != NULL; link = list_next(&self->sessions, link)) {
-        if (!sort_list(self, &list_object(link, struct session, in_engine)->runs, compare_runs)) {
+        struct session *session = list_object(link, struct session, in_engine);
+        if (!sort_list(self, &session->runs, compare_runs)) {
             return false;
         }
+        place_stretches(session);
     }
     return sort_list(self, &self->streams_by_use, compare_streams);
 }

@@ -319,3 +319,30 @@ Test(failures, a_damaged_item_that_was_purged_meanwhile_is_left_to_be_reclaimed)
     cr_assert_eq(queue_unfinished(queue), 0u);
     cr_assert_eq(rig_stored_items(&rig, queue->record.queue_id), (size_t)0);
 }
+
+// What a client has taken of an answer it counts from the answer's front, also when the broker was started anew meanwhile.
+Test(failures, a_restart_does_not_make_more_of_an_answer_taken_than_is)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 3);
+    get_many(queue, session, 1, 3);
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    rig_put(&rig, queue, 0, 4, 3);
+    session = rig_session(&rig, 2);
+    get_many(queue, session, 1, 6); // three that have come back, and three that nobody had
+    rig_restart(&rig, true);
+    engine_session_taken(rig.engine, session, 1, 2);
+    rig_restart(&rig, true);
+    engine_session_taken(rig.engine, session, 1, 4);
+    engine_session_end(rig.engine, rig.now_ms, session, false);
+    queue = rig_queue(&rig, "q");
+    cr_assert_eq(queue->record.failed, 4u);
+    session = rig_session(&rig, 3);
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, 1, 6, &grant), ENGINE_OK);
+    for (size_t i = 0; i < 6; i++) {
+        cr_assert_eq(grant.items[i].failures, i < 4 ? 1u : 0u, "item %zu", i);
+    }
+    engine_grant_clear(&grant);
+}
