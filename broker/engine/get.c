@@ -21,6 +21,8 @@ static void pass_damaged(struct engine *self, struct queue *queue)
                                          .as.quarantine = {.queue_id = queue->record.queue_id, .seq = queue->record.cursor}});
     queue->record.quarantined++;
     queue->record.cursor++;
+    engine_wait_for_store(self); // it is no longer unfinished: a join may be answered
+    queue_touch(self, queue);
 }
 
 bool cursor_item(struct engine *self, struct queue *queue, uint32_t *bytes, uint64_t *put_bytes)
@@ -28,6 +30,7 @@ bool cursor_item(struct engine *self, struct queue *queue, uint32_t *bytes, uint
     for (pass_delayed(queue); queue->record.cursor < queue->record.next_seq; pass_delayed(queue)) {
         enum engine_status status = item_size(self, queue, queue->record.cursor, bytes, put_bytes);
         if (status == ENGINE_OK) {
+            queue->record.cursor_put_bytes = *put_bytes; // behind damaged ones
             return true;
         }
         if (status != ENGINE_EMPTY) { // it is there, for all we know

@@ -301,3 +301,12 @@ size_t rig_stored_items(struct rig *self, uint64_t queue_id)
     }
     return count;
 }
+
+void rig_lose(struct rig *self, uint64_t queue_id, uint64_t seq)
+{
+    struct changes *changes = changes_create();
+    const struct change remove = {.kind = CHANGE_REMOVE, .as.remove = {.queue_id = queue_id, .first_seq = seq, .last_seq = seq}};
+    require(changes != NULL && changes_add(changes, &remove), "out of memory");
+    require(store_commit(self->store, changes, NULL) == NQ_OK, "store_commit");
+    changes_destroy(&changes);
+}

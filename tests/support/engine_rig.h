@@ -56,4 +56,5 @@ enum engine_status rig_get(struct rig *self, struct queue *queue, uint64_t sessi
 // Get one item and return its seq; 0: none.
 uint64_t rig_get_one(struct rig *self, struct queue *queue, uint64_t session_no, uint64_t get_id);
 struct engine_token rig_token(const struct rig *self, uint64_t session_no, uint64_t seq, uint32_t delivery);
-size_t rig_stored_items(struct rig *self, uint64_t queue_id); // how many the store holds
+size_t rig_stored_items(struct rig *self, uint64_t queue_id);     // how many the store holds
+void rig_lose(struct rig *self, uint64_t queue_id, uint64_t seq); // the store does not have it any more, and nobody knows

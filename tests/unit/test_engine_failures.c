@@ -346,3 +346,18 @@ Test(failures, a_restart_does_not_make_more_of_an_answer_taken_than_is)
     }
     engine_grant_clear(&grant);
 }
+
+// Nobody has it on lease: the get that comes to it finds that it cannot be read.
+Test(failures, answers_wait_for_a_damaged_item_to_be_set_aside)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 1);
+    rig_settle(&rig);
+    rig_lose(&rig, queue->record.queue_id, 1);
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, queue, session, 1, 1, &grant), ENGINE_EMPTY);
+    cr_assert_eq(queue->record.quarantined, 1u);
+    cr_assert_eq(queue_unfinished(queue), 0u, "a join is answered now");
+    cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+}
