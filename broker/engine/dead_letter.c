@@ -94,8 +94,8 @@ void item_to_dead_letter(struct engine *self, struct item *item, struct engine_b
     if (to == NULL) {
         to = queue_create(self, name);
     }
-    if (to == NULL) {
-        engine_no_memory(self);
+    if (to == NULL) { // nothing of this is stored any more; but whoever ends all of a session's leases comes to an end
+        item_finish(self, item);
         return;
     }
     struct header_list headers;
@@ -156,7 +156,9 @@ static struct item *ready_item(struct engine *self, struct queue *queue, uint64_
         fresh->redelivered = at < queue->redelivered_below;
         queue->record.cursor++;
         queue->record.cursor_put_bytes = put_bytes + bytes;
-        item_to_returned(self, fresh);
+        if (!item_to_returned(self, fresh)) {
+            return NULL;
+        }
         item = at == seq ? fresh : NULL;
     }
     return item != NULL && item->state == ITEM_READY && seq >= queue->record.gone_below ? item : NULL;

@@ -140,9 +140,9 @@ static size_t fair_share(const struct queue *queue, const struct attachment *att
 static enum engine_status lease(struct engine *self, struct queue *queue, struct attachment *attachment,
                                 const struct engine_get *get, size_t count, struct engine_grant *out)
 {
-    struct run *run = run_create(self, attachment);
     out->items = calloc(count, sizeof(*out->items));
-    if (run == NULL || out->items == NULL) {
+    struct run *run = out->items == NULL ? NULL : run_create(self, attachment);
+    if (run == NULL) {
         return engine_no_memory(self);
     }
     run->get_id = get->get_id;
@@ -150,17 +150,15 @@ static enum engine_status lease(struct engine *self, struct queue *queue, struct
     run->taken = get->max_items == 1 ? 1 : 0; // whoever asks for one has use for it now
     run->lease_ms = get->lease_ms > 0 ? get->lease_ms : queue->record.lease_ms;
     run->hold_max_ms = get->hold_max_ms > 0 ? get->hold_max_ms : queue->record.hold_max_ms;
-    if (!lease_items(self, queue, run, count, get->max_bytes, out)) {
-        return engine_no_memory(self);
-    }
+    bool leased = lease_items(self, queue, run, count, get->max_bytes, out);
     queue_touch(self, queue);
-    if (out->count == 0) { // all that seemed ready was damaged
+    if (out->count == 0) { // all that seemed ready was damaged; a run without items would never end
         run_free(self, run);
-        return ENGINE_EMPTY;
+        return leased ? ENGINE_EMPTY : engine_no_memory(self);
     }
     queue->record.gets += out->count;
     run_changed(self, run);
-    if (!run_start(self, run)) {
+    if (!leased || !run_start(self, run)) {
         return engine_no_memory(self);
     }
     out->queue_id = queue->record.queue_id;

@@ -71,7 +71,7 @@ struct item *item_create(struct engine *self, struct queue *queue, uint64_t seq,
 void item_free(struct engine *self, struct item *item);                                           // it must be in no heap or run
 void item_changed(struct engine *self, struct item *item); // its item_record has to be written
 void item_forget_record(struct engine *self, struct item *item);
-bool item_to_returned(struct engine *self, struct item *item);
+bool item_to_returned(struct engine *self, struct item *item); // false, here and below: out of memory, and it is freed
 bool item_to_delayed(struct engine *self, struct item *item, uint64_t due_ms);
 void item_leave_state(struct engine *self, struct item *item); // out of returned, delayed or its run
 void item_finish(struct engine *self, struct item *item);      // out of its state, removed from the store, freed

@@ -59,6 +59,7 @@ bool item_to_returned(struct engine *self, struct item *item)
 {
     struct queue *queue = item->queue;
     if (!heap_insert(&queue->returned, &item->by_seq, item->seq)) {
+        item_free(self, item);
         engine_no_memory(self);
         return false;
     }
@@ -73,6 +74,7 @@ bool item_to_delayed(struct engine *self, struct item *item, uint64_t due_ms)
 {
     struct queue *queue = item->queue;
     if (!heap_insert(&self->delayed, &item->by_due, due_ms)) {
+        item_free(self, item);
         engine_no_memory(self);
         return false;
     }

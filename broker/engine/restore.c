@@ -178,13 +178,16 @@ static bool restore_uncovered(struct engine *self, struct queue *queue, struct i
 
 static bool restore_delayed(struct engine *self, struct queue *queue, struct item *item)
 {
+    if (!item_to_delayed(self, item, item->due_ms)) {
+        return false;
+    }
     if (item->seq >= queue->record.cursor) {
         if (!heap_insert(&queue->ahead, &item->by_seq, item->seq)) {
             return false;
         }
         queue->ahead_bytes += item->bytes;
     }
-    return item_to_delayed(self, item, item->due_ms);
+    return true;
 }
 
 // A mark has gone over it since: what is left is to remove it.

@@ -242,11 +242,14 @@ void engine_session_resume(struct engine *self, uint64_t now_ms, uint64_t sessio
 {
     struct session *session = session_find(self, session_no);
     engine_advance(self, now_ms);
+    if (session == NULL) {
+        return;
+    }
     size_t count = waiting_count + held_count;
     uint64_t *named = malloc((count + 1) * sizeof(*named));
-    if (session == NULL || named == NULL) {
-        free(named);
-        return; // the leases will run out instead
+    if (named == NULL) {
+        engine_no_memory(self);
+        return;
     }
     for (size_t i = 0; i < count; i++) {
         named[i] = i < waiting_count ? waiting[i] : held[i - waiting_count];
