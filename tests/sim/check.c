@@ -10,6 +10,11 @@ void sim_expect(bool ok, const char *what, uint64_t expected, uint64_t got)
     }
 }
 
+void sim_expect_waited(struct sim *self)
+{
+    sim_expect(engine_pending(self->rig.engine) == ENGINE_PENDING_WAITED, "its answer waits for the store", 1, 0);
+}
+
 static void equal(const char *name, const char *what, uint64_t expected, uint64_t got)
 {
     if (expected != got) {
@@ -92,6 +97,9 @@ static void check_grant(struct sim *self, const struct model_answer *expected, c
             // Which of two queues is served first at one moment is the engine's choice, and makes one get the older one.
             struct model_item *item = model_item(&self->model, queue->id, grant->items[i].seq);
             item->order_get = expected->again ? item->order_get : self->model.next_order;
+            sim_expect(expected->again || grant->lease_ms == item->lease_ms, "lease of a get", item->lease_ms, grant->lease_ms);
+            sim_expect(expected->again || grant->hold_max_ms == item->hold_max_ms, "hold_max of a get", item->hold_max_ms,
+                       grant->hold_max_ms);
         }
     }
     self->model.next_order++;
@@ -161,14 +169,21 @@ static void check_counters(const struct model_queue *queue, const struct queue_r
         {"purged", queue->purged, record->purged},
         {"dead_lettered", queue->dead_lettered, record->dead_lettered},
         {"dropped", queue->dropped, record->dropped},
-        {"quarantined", 0, record->quarantined},
+        {"quarantined", queue->quarantined, record->quarantined},
+        {"options given", queue->options_given, record->options_given},
         {"maxsize", queue->maxsize, record->maxsize},
         {"max_bytes", queue->max_bytes, record->max_bytes},
+        {"lease", queue->lease_ms, record->lease_ms},
+        {"hold_max", queue->hold_max_ms, record->hold_max_ms},
+        {"max_deliveries", queue->max_deliveries, record->max_deliveries},
         {"ttl", queue->ttl_ms, record->ttl_ms},
+        {"temporary", queue->temporary, record->temporary},
+        {"length of the dead-letter queue's name", strlen(queue->dead_letter), record->dead_letter_len},
     };
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         equal(queue->name, counters[i].what, counters[i].expected, counters[i].got);
     }
+    sim_expect(memcmp(queue->dead_letter, record->dead_letter, record->dead_letter_len) == 0, "dead-letter queue", 0, 0);
 }
 
 static void check_queue(struct sim *self, const struct model_queue *queue)
@@ -235,13 +250,14 @@ void sim_check_state(struct sim *self)
 static void check_stored_queue(struct sim *self, uint64_t queue_id)
 {
     const struct model_queue *queue = model_queue_of(&self->model, queue_id);
-    size_t live = queue == NULL ? 0 : model_unfinished(&self->model, queue_id);
+    size_t live = queue == NULL ? 0 : model_unfinished(&self->model, queue_id) - model_damaged(&self->model, queue_id);
     size_t stored = rig_stored_items(&self->rig, queue_id);
     if (stored != live) {
         struct store_item item;
         for (uint64_t seq = 1; queue != NULL && seq < queue->next_seq; seq++) {
             bool is_stored = store_read(self->rig.store, queue_id, seq, &item) == NQ_OK;
-            if (is_stored != (model_item(&self->model, queue_id, seq) != NULL)) {
+            const struct model_item *item_of_model = model_item(&self->model, queue_id, seq);
+            if (is_stored != (item_of_model != NULL && !item_of_model->damaged)) {
                 fprintf(stderr, "seq %llu is %s\n", (unsigned long long)seq, is_stored ? "left over" : "missing");
             }
         }
@@ -257,7 +273,7 @@ void sim_check_store(struct sim *self)
     for (size_t i = 0; i < MODEL_ITEMS; i++) {
         const struct model_item *item = &self->model.items[i];
         struct store_item stored;
-        if (item->used) {
+        if (item->used && !item->damaged) {
             sim_expect(store_read(self->rig.store, item->queue_id, item->seq, &stored) == NQ_OK, "an item in the store", item->seq,
                        0);
             check_bytes(item, stored.body, stored.own_headers);

@@ -292,6 +292,16 @@ static enum engine_status count_fitting(const struct model *self, const struct m
     return ENGINE_OK;
 }
 
+// Would it be a stream more than there may be?
+static bool is_one_stream_too_many(struct model *self, const struct model_queue *queue, const struct model_put *put)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MODEL_STREAMS; i++) {
+        count += self->streams[i].used;
+    }
+    return put->stream != 0 && count >= self->config.streams_max && model_stream(self, queue->id, put->stream) == NULL;
+}
+
 enum engine_status model_put(struct model *self, struct model_queue *queue, const struct model_put *put, bool behind_waiters,
                              struct engine_put_result *result)
 {
@@ -311,6 +321,9 @@ enum engine_status model_put(struct model *self, struct model_queue *queue, cons
     }
     size_t fitting;
     status = count_fitting(self, queue, put, result->accepted, behind_waiters, &fitting);
+    if (is_one_stream_too_many(self, queue, put)) {
+        return ENGINE_LIMIT_REACHED;
+    }
     for (size_t i = 0; i < fitting; i++) {
         struct model_item *item = model_new_item(self, queue, put->bodies[result->accepted], queue->next_seq);
         if (put->delay_ms > 0) {
@@ -352,6 +365,15 @@ static void lease_one(struct model *self, struct model_queue *queue, const struc
     queue->gets++;
 }
 
+static struct model_queue *owner_of(struct model *self, const struct model_item *item)
+{
+    struct model_queue *queue = model_queue_of(self, item->queue_id);
+    if (queue == NULL) {
+        model_fail("an item of no queue");
+    }
+    return queue;
+}
+
 enum engine_status model_get(struct model *self, struct model_queue *queue, const struct dispatch_get *get,
                              struct model_grant *grant)
 {
@@ -370,7 +392,7 @@ enum engine_status model_get(struct model *self, struct model_queue *queue, cons
     size_t share = (ready + consumers - 1) / consumers;
     uint64_t bytes = 0;
     while (grant->count < get->max_items && grant->count < share && leases + grant->count < self->config.leases_per_session_max) {
-        struct model_item *item = model_lowest_ready(self, queue->id, 0);
+        struct model_item *item = model_next_whole(self, queue);
         if (item == NULL || (grant->count > 0 && bytes + item->bytes > get->max_bytes)) {
             break;
         }
@@ -379,19 +401,10 @@ enum engine_status model_get(struct model *self, struct model_queue *queue, cons
         grant->seqs[grant->count++] = item->seq;
     }
     self->next_order++;
-    return ENGINE_OK;
+    return grant->count > 0 ? ENGINE_OK : ENGINE_EMPTY;
 }
 
 // -------------------------------------------------------------------------------------------------------------- dead letters
-
-static struct model_queue *owner_of(struct model *self, const struct model_item *item)
-{
-    struct model_queue *queue = model_queue_of(self, item->queue_id);
-    if (queue == NULL) {
-        model_fail("an item of no queue");
-    }
-    return queue;
-}
 
 static uint64_t header_bytes(const char *name, size_t value_len)
 {
@@ -440,7 +453,8 @@ void model_moved(struct model *self, uint64_t queue_id, uint64_t seq, uint64_t t
     model_fail("an item moved that should not have");
 }
 
-enum engine_status model_redrive(struct model *self, struct model_queue *from, uint64_t seq, struct model_queue *to)
+enum engine_status model_redrive(struct model *self, struct model_queue *from, uint64_t seq, struct model_queue *to,
+                                 uint64_t cursor)
 {
     struct model_item *item = model_item(self, from->id, seq);
     if (to->state != QUEUE_OPEN) {
@@ -450,7 +464,10 @@ enum engine_status model_redrive(struct model *self, struct model_queue *from, u
     if (room != ENGINE_OK) {
         return room;
     }
-    if (item == NULL || item->state != MODEL_READY) {
+    if (seq >= cursor) {
+        model_look_as_far_as(self, from, cursor, seq);
+    }
+    if (item == NULL || !item->used || item->state != MODEL_READY) {
         return ENGINE_EMPTY;
     }
     item->state = MODEL_MOVING;

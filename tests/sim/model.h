@@ -32,8 +32,9 @@ struct model_item {
     bool put_delayed;
     uint32_t deliveries, failures;
     bool redelivered;
-    bool doubt; // was there when the broker started, after a crash then or before: may be flagged as redelivered
-    bool gone;  // purged, expired or dropped while it was on lease
+    bool doubt;   // was there when the broker started, after a crash then or before: may be flagged as redelivered
+    bool gone;    // purged, expired or dropped while it was on lease
+    bool damaged; // cannot be read: whoever comes to it sets it aside
     uint64_t last_session, lease_epoch;
     // on lease
     uint64_t get_id, got_ms, lease_ms, hold_max_ms;
@@ -54,7 +55,7 @@ struct model_queue {
     bool temporary;
     int state;
     uint64_t next_seq, orphan_at_ms;
-    uint64_t puts, gets, dones, redelivered, requeued, failed, expired, purged, dead_lettered, dropped;
+    uint64_t puts, gets, dones, redelivered, requeued, failed, expired, purged, dead_lettered, dropped, quarantined;
 };
 
 struct model_session {
@@ -135,6 +136,7 @@ struct model_session *model_session(struct model *self, uint64_t no);
 struct model_stream *model_stream(struct model *self, uint64_t queue_id, uint64_t stream);
 size_t model_count(const struct model *self, uint64_t queue_id, enum model_state state);
 size_t model_unfinished(const struct model *self, uint64_t queue_id);
+size_t model_damaged(const struct model *self, uint64_t queue_id); // of those, which the store does not have
 size_t model_consumers(const struct model *self, uint64_t queue_id, uint64_t and_session);
 size_t model_waiting(const struct model *self, uint64_t queue_id, enum dispatch_kind kind);
 size_t model_leases(const struct model *self, uint64_t session);
@@ -142,6 +144,7 @@ uint64_t model_ready_bytes(const struct model *self, uint64_t queue_id);
 
 // ------------------------------------------------------------------------------------------------------------------- commands
 struct model_queue *model_queue_use(struct model *self, const char *name); // created with the id that the engine gave it
+bool model_may_use(struct model *self, const char *name);                  // it exists, or there may be another one
 enum engine_status model_declare(struct model *self, const char *name, const struct engine_options *options, bool update);
 enum engine_status model_put(struct model *self, struct model_queue *queue, const struct model_put *put, bool behind_waiters,
                              struct engine_put_result *result);
@@ -151,7 +154,12 @@ enum engine_status model_task_done(struct model *self, struct model_queue *queue
 enum engine_status model_extend(struct model *self, struct model_queue *queue, const struct engine_token *token, uint64_t lease_ms);
 enum engine_status model_requeue(struct model *self, struct model_queue *queue, const struct engine_token *token,
                                  const struct engine_requeue *requeue);
-enum engine_status model_redrive(struct model *self, struct model_queue *from, uint64_t seq, struct model_queue *to);
+enum engine_status model_redrive(struct model *self, struct model_queue *from, uint64_t seq, struct model_queue *to,
+                                 uint64_t cursor); // what stands between the two is looked at
+void model_quarantine(struct model *self, struct model_item *item);
+struct model_item *model_next_whole(struct model *self, const struct model_queue *queue); // NULL: none is ready
+// To reach an item of the backlog all in front of it is looked at, up to one that is whole.
+void model_look_as_far_as(struct model *self, const struct model_queue *queue, uint64_t cursor, uint64_t seq);
 uint64_t model_purge(struct model *self, struct model_queue *queue);
 uint64_t model_shutdown(struct model *self, struct model_queue *queue, bool immediate);
 uint64_t model_delete(struct model *self, struct model_queue *queue);

@@ -31,6 +31,15 @@ struct model_queue *model_queue_use(struct model *self, const char *name)
     return queue;
 }
 
+bool model_may_use(struct model *self, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MODEL_QUEUES; i++) {
+        count += self->queues[i].used;
+    }
+    return count < self->config.queues_max || model_queue_named(self, name) != NULL;
+}
+
 static bool closes_cycle(struct model *self, const char *name, const char *dead_letter)
 {
     char at[MODEL_NAME];
@@ -66,6 +75,9 @@ enum engine_status model_declare(struct model *self, const char *name, const str
     }
     if ((given & ENGINE_OPTION_DEAD_LETTER) && closes_cycle(self, name, dead_letter)) {
         return ENGINE_BAD_DEAD_LETTER;
+    }
+    if (!model_may_use(self, name)) {
+        return ENGINE_LIMIT_REACHED;
     }
     if (queue != NULL && !update && queue->options_given != 0 &&
         (differ(given, ENGINE_OPTION_MAXSIZE, options->maxsize, queue->maxsize) ||
@@ -333,7 +345,7 @@ void model_tick(struct model *self)
         struct model_queue *queue = &self->queues[i];
         if (queue->used && queue->orphan_at_ms != 0 && queue->orphan_at_ms <= self->now_ms) {
             queue->orphan_at_ms = 0;
-            if (!is_used(self, queue)) {
+            if (queue->temporary && !is_used(self, queue)) {
                 model_delete(self, queue);
             }
         }

@@ -206,6 +206,10 @@ void model_dispatch_put(struct model *self, const char *name, const struct model
     if (find_waiter(self, put->session, request_id) < self->waiters_count) {
         return;
     }
+    if (!model_may_use(self, name)) {
+        answer(self, DISPATCH_PUT, put->session, request_id, DISPATCH_END_ENGINE, ENGINE_LIMIT_REACHED);
+        return;
+    }
     struct model_queue *queue = model_queue_use(self, name);
     bool behind = model_waiting(self, queue->id, DISPATCH_PUT) > 0;
     struct engine_put_result result = {0};
@@ -265,6 +269,10 @@ void model_dispatch_get(struct model *self, const char *name, const struct dispa
         struct model_answer *same = answer(self, DISPATCH_GET, get->session_no, get->request_id, DISPATCH_END_ENGINE, ENGINE_OK);
         same->grant = grant;
         same->again = true;
+        return;
+    }
+    if (!model_may_use(self, name)) {
+        answer(self, DISPATCH_GET, get->session_no, get->request_id, DISPATCH_END_ENGINE, ENGINE_LIMIT_REACHED);
         return;
     }
     struct model_queue *queue = model_queue_use(self, name);

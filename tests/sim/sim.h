@@ -3,7 +3,7 @@
 #include "engine_rig.h"
 #include "model.h"
 
-enum { SIM_CLIENTS = 5, SIM_TOKENS = 64, SIM_DEAD_QUEUES = 400 };
+enum { SIM_CLIENTS = 5, SIM_TOKENS = 64, SIM_DEAD_QUEUES = 400, SIM_STREAMS = 1000 };
 
 struct sim_client {
     uint64_t session; // 0: none
@@ -39,6 +39,7 @@ void sim_check_answers(struct sim *self); // and learns the tokens in them
 void sim_check_state(struct sim *self);
 void sim_check_store(struct sim *self); // nothing is left to be reclaimed: the store holds the live items and no other
 void sim_expect(bool ok, const char *what, uint64_t expected, uint64_t got);
+void sim_expect_waited(struct sim *self); // the answer to what was just done must not leave before that is durable
 
 // steps.c
 void sim_start(struct sim *self, uint64_t seed);
@@ -61,6 +62,7 @@ void sim_step_cancel(struct sim *self);
 void sim_step_done(struct sim *self);
 void sim_step_requeue(struct sim *self);
 void sim_step_extend(struct sim *self);
+void sim_step_damage(struct sim *self);
 void sim_step_renew(struct sim *self);
 void sim_step_taken(struct sim *self);
 void sim_step_resume(struct sim *self);

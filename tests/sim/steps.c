@@ -55,7 +55,7 @@ uint64_t sim_any_wait(struct sim *self)
 
 static void step_time(struct sim *self)
 {
-    uint64_t ms = sim_chance(self, 90) ? sim_between(self, 1, 40) : sim_between(self, 1, 600);
+    uint64_t ms = sim_chance(self, 90) ? sim_between(self, 1, 40) : sim_between(self, 1, sim_chance(self, 90) ? 600 : 9000);
     uint64_t next = engine_next_deadline_ms(self->rig.engine);
     if (sim_chance(self, 30) && next > self->rig.now_ms && next - self->rig.now_ms < 1000) {
         ms = next - self->rig.now_ms - sim_random(self, 2);
@@ -158,25 +158,16 @@ static const struct {
     unsigned weight;
     void (*step)(struct sim *self);
 } steps[] = {
-    {"put", 220, sim_step_put},
-    {"get", 200, sim_step_get},
-    {"done", 130, sim_step_done},
-    {"requeue", 70, sim_step_requeue},
-    {"extend", 25, sim_step_extend},
-    {"renew", 25, sim_step_renew},
-    {"taken", 25, sim_step_taken},
-    {"join", 25, sim_step_join},
-    {"cancel", 20, sim_step_cancel},
-    {"resume", 10, sim_step_resume},
-    {"session_end", 10, sim_step_session_end},
-    {"declare", 45, sim_step_declare},
-    {"purge", 12, sim_step_purge},
-    {"shutdown", 6, sim_step_shutdown},
-    {"delete", 14, sim_step_delete},
-    {"redrive", 30, sim_step_redrive},
-    {"time", 140, step_time},
-    {"commit", 100, step_commit},
-    {"restart", 6, step_restart},
+    {"put", 220, sim_step_put},         {"get", 200, sim_step_get},
+    {"done", 130, sim_step_done},       {"requeue", 70, sim_step_requeue},
+    {"extend", 25, sim_step_extend},    {"damage", 10, sim_step_damage}, // of what is on lease, or of the backlog
+    {"renew", 25, sim_step_renew},      {"taken", 25, sim_step_taken},
+    {"join", 25, sim_step_join},        {"cancel", 20, sim_step_cancel},
+    {"resume", 10, sim_step_resume},    {"session_end", 10, sim_step_session_end},
+    {"declare", 45, sim_step_declare},  {"purge", 12, sim_step_purge},
+    {"shutdown", 6, sim_step_shutdown}, {"delete", 14, sim_step_delete},
+    {"redrive", 30, sim_step_redrive},  {"time", 140, step_time},
+    {"commit", 100, step_commit},       {"restart", 6, step_restart},
     {"settle", 6, sim_settle},
 };
 
@@ -190,8 +181,10 @@ void sim_start(struct sim *self, uint64_t seed)
     self->rig.config.lease_ms = 200;
     self->rig.config.hold_max_ms = 700;
     self->rig.config.dedup_keep_ms = sim_between(self, 500, 5000);
-    self->rig.config.orphan_ms = 300;
+    self->rig.config.orphan_ms = sim_between(self, 5, sim_chance(self, 50) ? 60 : 300);
     self->rig.config.leases_per_session_max = sim_chance(self, 30) ? 8 : 1000;
+    self->rig.config.streams_max = sim_chance(self, 20) ? sim_between(self, 1, 6) : SIM_STREAMS;
+    self->rig.config.queues_max = sim_chance(self, 20) ? sim_between(self, 2, 4) : 1000;
     self->rig.limits =
         (struct dispatch_config){.waiters_per_session_max = 6, .parked_bytes_per_session_max = 700, .parked_bytes_max = 2000};
     rig_start(&self->rig);
