@@ -14,15 +14,28 @@
 #include "queues.h"
 #include "world.h"
 
-enum { FIGURES = 7 };
-enum kind { KIND_QUEUE, KIND_COUNTERS, KIND_READY, KIND_LEASED, KIND_DELAYED, KIND_STREAM, KIND_SESSION };
-static const char *const kinds[] = {"queue (id next_seq ready delayed leased gone_below state)",
-                                    "counters (id puts dones failed purged dead_lettered dropped)",
-                                    "ready (queue seq)",
-                                    "leased (queue seq deliveries failures session get)",
-                                    "delayed (queue seq deliveries failures due by_put)",
-                                    "stream (queue id last_number last_seq)",
-                                    "session (no leases id)"};
+enum { FIGURES = 12 };
+enum kind {
+    KIND_QUEUE,
+    KIND_OPTIONS,
+    KIND_COUNTERS,
+    KIND_READY,
+    KIND_RETURNED,
+    KIND_LEASED,
+    KIND_DELAYED,
+    KIND_STREAM,
+    KIND_SESSION
+};
+static const char *const kinds[] = {
+    "queue (id next_seq ready delayed leased gone_below state put_bytes ready_bytes put_delayed)",
+    "options (id maxsize max_bytes lease_ms hold_max_ms ttl_ms max_deliveries temporary given dead_letter)",
+    "counters (id puts gets dones redelivered requeued failed expired purged dead_lettered dropped quarantined)",
+    "ready (queue seq)",
+    "returned (queue seq deliveries failures session)",
+    "leased (queue seq deliveries failures session get got_ms lease_ms hold_max_ms)",
+    "delayed (queue seq deliveries failures due by_put)",
+    "stream (queue id last_number last_seq used_ms)",
+    "session (no leases id token)"};
 
 struct line {
     uint64_t kind, figures[FIGURES];
@@ -66,12 +79,18 @@ static void add_items(struct state *self, const struct queue *queue)
         const uint64_t ready[] = {id, seq};
         add_line(self, KIND_READY, ready, 2);
     }
+    for (size_t i = 1; i <= queue->returned.count; i++) {
+        const struct item *item = heap_object(queue->returned.nodes[i], struct item, by_seq);
+        const uint64_t returned[] = {id, item->seq, item->deliveries, item->failures, item->last_session_no};
+        add_line(self, KIND_RETURNED, returned, 5);
+    }
     for (struct link *at = list_first(&queue->runs); at != NULL; at = list_next(&queue->runs, at)) {
         const struct run *run = list_object(at, struct run, in_queue);
         for (struct link *in = list_first(&run->items); in != NULL; in = list_next(&run->items, in)) {
             const struct item *item = list_object(in, struct item, in_run);
-            const uint64_t leased[] = {id, item->seq, item->deliveries, item->failures, run->session->no, run->get_id};
-            add_line(self, KIND_LEASED, leased, 6);
+            const uint64_t leased[] = {id,          item->seq,   item->deliveries, item->failures,  run->session->no,
+                                       run->get_id, run->got_ms, run->lease_ms,    run->hold_max_ms};
+            add_line(self, KIND_LEASED, leased, 9);
         }
     }
     for (struct link *at = list_first(&queue->delayed); at != NULL; at = list_next(&queue->delayed, at)) {
@@ -81,21 +100,39 @@ static void add_items(struct state *self, const struct queue *queue)
     }
 }
 
+static uint64_t sum_of(const char *name, size_t len)
+{
+    uint64_t sum = len;
+    for (size_t i = 0; i < len; i++) {
+        sum = sum * 31 + (uint8_t)name[i];
+    }
+    return sum;
+}
+
 static void add_queue(struct state *self, const struct queue *queue)
 {
     struct queue_record record;
     engine_queue_stats(queue, &record);
-    const uint64_t head[] = {record.queue_id, record.next_seq,   record.ready, record.delayed,
-                             record.leased,   record.gone_below, record.state};
-    const uint64_t counters[] = {record.queue_id, record.puts,          record.dones,  record.failed,
-                                 record.purged,   record.dead_lettered, record.dropped};
-    add_line(self, KIND_QUEUE, head, 7);
-    add_line(self, KIND_COUNTERS, counters, 7);
+    const uint64_t head[] = {record.queue_id,   record.next_seq,  record.ready,
+                             record.delayed,    record.leased,    record.gone_below,
+                             record.state,      record.put_bytes, engine_queue_ready_bytes(queue),
+                             queue->put_delayed};
+    const uint64_t options[] = {record.queue_id,       record.maxsize,
+                                record.max_bytes,      record.lease_ms,
+                                record.hold_max_ms,    record.ttl_ms,
+                                record.max_deliveries, record.temporary,
+                                record.options_given,  sum_of(record.dead_letter, record.dead_letter_len)};
+    const uint64_t counters[] = {record.queue_id,    record.puts,          record.gets,    record.dones,
+                                 record.redelivered, record.requeued,      record.failed,  record.expired,
+                                 record.purged,      record.dead_lettered, record.dropped, record.quarantined};
+    add_line(self, KIND_QUEUE, head, 10);
+    add_line(self, KIND_OPTIONS, options, 10);
+    add_line(self, KIND_COUNTERS, counters, 12);
     add_items(self, queue);
     for (struct link *at = list_first(&queue->streams); at != NULL; at = list_next(&queue->streams, at)) {
         const struct stream *stream = list_object(at, struct stream, in_queue);
-        const uint64_t figures[] = {record.queue_id, stream->id, stream->last_number, stream->last_seq};
-        add_line(self, KIND_STREAM, figures, 4);
+        const uint64_t figures[] = {record.queue_id, stream->id, stream->last_number, stream->last_seq, stream->used_ms};
+        add_line(self, KIND_STREAM, figures, 5);
     }
 }
 
@@ -103,12 +140,14 @@ static void add_queue(struct state *self, const struct queue *queue)
 static void add_session(void *context, uint64_t session_no)
 {
     uint64_t id;
+    uint64_t token;
     if (engine_session_leases(current.engine, session_no) == 0) {
         return;
     }
     memcpy(&id, engine_session_id(current.engine, session_no), sizeof(id));
-    const uint64_t figures[] = {session_no, engine_session_leases(current.engine, session_no), id};
-    add_line(context, KIND_SESSION, figures, 3);
+    memcpy(&token, engine_session_token(current.engine, session_no), sizeof(token));
+    const uint64_t figures[] = {session_no, engine_session_leases(current.engine, session_no), id, token};
+    add_line(context, KIND_SESSION, figures, 4);
 }
 
 static struct queue *next_queue(const struct queue *queue)

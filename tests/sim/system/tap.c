@@ -300,6 +300,16 @@ static uint64_t item_id(const struct wire_get_reply *get, size_t i)
     return place == NULL ? id : place->id;
 }
 
+static void check_failures(const struct wire_get_reply *get, size_t i)
+{
+    uint32_t delivery = get->deliveries == NULL ? 1 : get->deliveries[i];
+    uint32_t failures = get->failures == NULL ? 0 : get->failures[i];
+    if (failures >= delivery) {
+        world_fail("queue %llu, seq %llu: handed out for time %u, it has failed %u times before", (unsigned long long)get->queue_id,
+                   (unsigned long long)get->seqs[i], delivery, failures);
+    }
+}
+
 static void check_get(const struct link *link, struct asked *asked, uint64_t get_id, const struct wire_get_reply *get)
 {
     struct oracle_grant grants[NQ_ITEMS_SEEN_MAX];
@@ -312,6 +322,7 @@ static void check_get(const struct link *link, struct asked *asked, uint64_t get
         world_fail("an answer to a get without items");
     }
     for (size_t i = 0; i < get->count; i++) {
+        check_failures(get, i);
         grants[i] = (struct oracle_grant){.id = item_id(get, i),
                                           .queue_id = get->queue_id,
                                           .seq = get->seqs[i],

@@ -9,6 +9,14 @@ static void step_declare(struct worker *self, unsigned queue)
                      world_chance(100) ? 3 : plan.queues[queue].initial, NULL);
 }
 
+// Of what is on lease already nothing changes.
+static void step_update(struct worker *self, unsigned queue)
+{
+    const struct nq_queue_options options = {
+        .given = NQ_GIVEN_LEASE | NQ_GIVEN_HOLD_MAX, .lease_ms = world_between(50, 1000), .hold_max_ms = world_between(200, 3000)};
+    (void)nq_update(self->client, plan_queue(queue), &options, NULL);
+}
+
 static void step_list(struct worker *self)
 {
     struct nq_queue_stats *stats = NULL;
@@ -72,6 +80,8 @@ void live_admin(struct worker *self)
             step_peek(self, queue);
         } else if (which < 80) {
             step_list(self);
+        } else if (which < 86 && queue != PLAN_TEMPORARY) { // born by use it would not become temporary any more
+            step_update(self, queue);
         }
         worker_pause(300);
     }
