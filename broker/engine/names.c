@@ -68,6 +68,7 @@ static size_t place_after(const struct engine *self, struct engine_bytes name)
 struct queue *engine_queue_after(struct engine *self, struct engine_bytes after)
 {
     if (!sort(self)) {
+        engine_no_memory(self);
         return NULL;
     }
     size_t place = place_after(self, after);
