@@ -22,13 +22,13 @@ static struct queue *queue_of(const char *name) // NULL: memory was out as it wa
     return engine_queue_find(engine, text(name));
 }
 
-static bool source(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
+static enum engine_status source(void *context, uint64_t queue_id, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes)
 {
     (void)context;
     (void)queue_id;
     *bytes = ITEM_BYTES;
     *put_bytes = (seq - 1) * ITEM_BYTES;
-    return true;
+    return ENGINE_OK;
 }
 
 // ------------------------------------------------------------------------------------------------------------------- commands
