@@ -208,6 +208,7 @@ void session_mark_in_work(struct session *session)
 static bool contains(const uint64_t *sorted, size_t count, uint64_t value)
 {
     size_t low = 0;
+    const size_t end = count;
     while (count > 0) {
         size_t half = count / 2;
         if (sorted[low + half] < value) {
@@ -217,7 +218,7 @@ static bool contains(const uint64_t *sorted, size_t count, uint64_t value)
             count = half;
         }
     }
-    return sorted[low] == value;
+    return low < end && sorted[low] == value;
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -246,7 +247,7 @@ void engine_session_resume(struct engine *self, uint64_t now_ms, uint64_t sessio
         return;
     }
     size_t count = waiting_count + held_count;
-    uint64_t *named = malloc((count + 1) * sizeof(*named));
+    uint64_t *named = malloc((count + 1) * sizeof(*named)); // of none, NULL would not tell
     if (named == NULL) {
         engine_no_memory(self);
         return;
@@ -254,7 +255,6 @@ void engine_session_resume(struct engine *self, uint64_t now_ms, uint64_t sessio
     for (size_t i = 0; i < count; i++) {
         named[i] = i < waiting_count ? waiting[i] : held[i - waiting_count];
     }
-    named[count] = UINT64_MAX; // ends every search
     qsort(named, count, sizeof(*named), compare_u64);
     engine_session_renew(self, now_ms, session_no);
     for (struct link *link = list_first(&session->runs); link != NULL;) {

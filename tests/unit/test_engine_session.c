@@ -119,6 +119,16 @@ Test(session, sessions_are_limited)
     cr_assert_eq(engine_session_open(rig.engine, rig.now_ms, id, token, &no), ENGINE_LIMIT_REACHED);
 }
 
+Test(session, a_get_of_the_highest_number_is_given_back_like_any_other)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 1);
+    get_many(queue, session, UINT64_MAX, 1);
+    engine_session_resume(rig.engine, rig.now_ms, session, NULL, 0, NULL, 0);
+    cr_assert_eq(queue->leased, 0u);
+}
+
 // GOODBYE and HELLO are answered, and then nobody names these items any more: after a crash they must not be on lease again, to count
 // as failed when nobody comes.
 Test(session, the_answer_to_what_gives_leases_back_waits_for_the_store)
