@@ -40,6 +40,7 @@ static struct disk_place *item_stored(uint64_t queue_id, uint64_t seq, uint64_t 
     table_insert(&disk.places, queue_id, seq, place);
     const struct disk_place *before = table_remove(&disk.items, id, 0);
     place->first = before == NULL || !moved ? place : before->first;
+    place->again = before != NULL && (before->again || !moved);
     bool again = before != NULL && before->queue_id == queue_id; // a queue that is deleted takes its streams with it
     if (again && !moved) {
         world_fail("item %llu is stored twice: as seq %llu and %llu", (unsigned long long)id, (unsigned long long)before->seq,

@@ -10,6 +10,7 @@ struct disk_place {
     uint64_t accepted_ms;
     bool is_there;
     bool dead;                      // moved there as a dead letter
+    bool again;                     // put again when the queue it had been put into was gone
     const struct disk_place *first; // where its put had put it
 };
 

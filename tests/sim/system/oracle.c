@@ -135,7 +135,8 @@ void oracle_done_told(uint64_t id, enum nq_status status)
     if (status == NQ_NOT_LEASED) {
         world_fail("item %llu was got, and its task_done says that it never was on lease", ITEM(fact));
     }
-    if (status == NQ_OK && place != NULL && place == place->first && disk_is_live(place)) {
+    // Where it was put again, what was done may be what went with the earlier queue.
+    if (status == NQ_OK && place != NULL && place == place->first && !place->again && disk_is_live(place)) {
         world_fail("item %llu: the done is confirmed, the item is still on the disk", ITEM(fact));
     }
 }
