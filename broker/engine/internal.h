@@ -102,7 +102,7 @@ void age_expire(struct engine *self, struct queue *queue);
 bool recent_add(struct queue *queue, const struct recent_put *put);
 const struct recent_put *recent_find(const struct queue *queue, uint64_t seq);
 void recent_drop_durable(struct queue *queue);
-// Size of a fresh item, and the cumulative counter just before it. False: missing or damaged.
+// Size of a fresh item, and the cumulative counter just before it. Errors: those of engine_source.
 enum engine_status item_size(struct engine *self, const struct queue *queue, uint64_t seq, uint32_t *bytes, uint64_t *put_bytes);
 
 // gone.c

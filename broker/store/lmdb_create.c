@@ -9,12 +9,7 @@
 
 #include "lmdb_internal.h"
 
-enum { PATH_BYTES = 4096, GROWTH_BYTES = 1024 * 1024 };
-
-static void path_of(char path[PATH_BYTES], const char *dir, const char *file)
-{
-    snprintf(path, PATH_BYTES, "%s/%s", dir, file);
-}
+enum { GROWTH_BYTES = 1024 * 1024 };
 
 int lmdb_sync_dir(const char *dir)
 {
@@ -29,10 +24,10 @@ int lmdb_sync_dir(const char *dir)
 // The new file, complete and synced, takes the name.
 static int install(const char *dir)
 {
-    char from[PATH_BYTES];
-    char to[PATH_BYTES];
-    path_of(from, dir, "data.mdb.new");
-    path_of(to, dir, "data.mdb");
+    char from[LMDB_PATH_BYTES];
+    char to[LMDB_PATH_BYTES];
+    lmdb_path(from, dir, "data.mdb.new");
+    lmdb_path(to, dir, "data.mdb");
     return rename(from, to) != 0 ? errno : lmdb_sync_dir(dir);
 }
 
@@ -103,9 +98,9 @@ static int write_new(const char *path, const uint8_t id[16], const uint8_t *salt
 
 enum nq_status lmdb_create(const char *dir, const uint8_t id[16], const uint8_t *salt, struct store_error *error)
 {
-    char path[PATH_BYTES];
+    char path[LMDB_PATH_BYTES];
     char what[256];
-    path_of(path, dir, "data.mdb.new");
+    lmdb_path(path, dir, "data.mdb.new");
     int rc = unlink(path) != 0 && errno != ENOENT ? errno : 0;
     if (rc == 0) {
         rc = write_new(path, id, salt);
@@ -123,18 +118,18 @@ enum nq_status lmdb_create(const char *dir, const uint8_t id[16], const uint8_t 
 
 void lmdb_forget_copy(const char *dir)
 {
-    char path[PATH_BYTES];
-    path_of(path, dir, "data.mdb.new");
+    char path[LMDB_PATH_BYTES];
+    lmdb_path(path, dir, "data.mdb.new");
     unlink(path); // mostly there is none
 }
 
 // The file that it takes the place of, if there is one, may be another user's: whoever compacts it, the broker must find it its own.
 static int take_owner(int fd, const char *dir)
 {
-    char path[PATH_BYTES];
+    char path[LMDB_PATH_BYTES];
     struct stat old;
     struct stat own;
-    path_of(path, dir, "data.mdb");
+    lmdb_path(path, dir, "data.mdb");
     if (stat(path, &old) != 0) {
         return errno == ENOENT ? 0 : errno;
     }
@@ -160,9 +155,9 @@ static int open_copy(const char *path, const char *dir, int *fd)
 
 enum nq_status lmdb_copy(MDB_env *env, const char *dir, struct store_error *error)
 {
-    char path[PATH_BYTES];
+    char path[LMDB_PATH_BYTES];
     char what[256];
-    path_of(path, dir, "data.mdb.new");
+    lmdb_path(path, dir, "data.mdb.new");
     int fd = -1;
     int rc = open_copy(path, dir, &fd);
     if (rc == 0) {
@@ -213,9 +208,9 @@ enum nq_status lmdb_set_salt(struct store *store, const uint8_t salt[8], struct 
 // A copy that lives on beside its original must not be taken for it: the tokens and streams of its clients are the other's.
 static enum nq_status set_id(const char *dir, const uint8_t id[16], struct store_error *error)
 {
-    char path[PATH_BYTES];
+    char path[LMDB_PATH_BYTES];
     MDB_env *env;
-    path_of(path, dir, "data.mdb");
+    lmdb_path(path, dir, "data.mdb");
     int rc = open_file(path, &env);
     if (rc == 0) {
         rc = write_text(env, "id", id, 16);
@@ -227,7 +222,7 @@ static enum nq_status set_id(const char *dir, const uint8_t id[16], struct store
 enum nq_status store_lmdb_backup(struct store *store, const char *dir, const uint8_t new_store_id[16], struct store_error *error)
 {
     char what[256];
-    char path[PATH_BYTES];
+    char path[LMDB_PATH_BYTES];
     if (mkdir(dir, 0700) != 0) {
         int rc = errno;
         snprintf(what, sizeof(what), "cannot create %.200s", dir);
@@ -240,7 +235,7 @@ enum nq_status store_lmdb_backup(struct store *store, const char *dir, const uin
     }
     lmdb_leave();
     if (status != NQ_OK) {
-        path_of(path, dir, "data.mdb");
+        lmdb_path(path, dir, "data.mdb");
         unlink(path);
         rmdir(dir);
     }

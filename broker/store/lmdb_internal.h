@@ -8,6 +8,7 @@
 
 #define LMDB_JOURNALED_KEY 1 // in DB_META, beside the meta record's 0
 
+enum { LMDB_PATH_BYTES = 4096 };
 enum lmdb_database { DB_META, DB_QUEUES, DB_ITEMS, DB_RECORDS, DB_RUNS, DB_STREAMS, DB_SESSIONS, DB_QUARANTINE, DB_COUNT };
 
 struct lmdb_store {
@@ -55,6 +56,8 @@ void lmdb_leave(void);
 void lmdb_id(const struct store *store, uint8_t id[16]);
 void lmdb_close(struct store **store_p);
 enum nq_status lmdb_open_env(const char *dir, bool sync, bool read_only, MDB_env **out, struct store_error *error);
+void lmdb_path(char path[LMDB_PATH_BYTES], const char *dir, const char *file);
+int lmdb_lock(int fd, int *lock_fd);              // takes the descriptor, if there is one; the rest as below
 int lmdb_lock_dir(const char *dir, int *lock_fd); // 0; EWOULDBLOCK: another process has it, or an errno
 // Whether another process has the store open, whatever has become of its lock's file; if not, we have until the descriptor is closed.
 bool lmdb_is_locked(int data_fd);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -66,8 +65,8 @@ static enum nq_status walk_in_child(const char *dir, FILE *findings, struct shar
 
 static bool is_open_elsewhere(const char *dir)
 {
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    char path[LMDB_PATH_BYTES];
+    lmdb_path(path, dir, "data.mdb");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool is = fd >= 0 && lmdb_is_locked(fd);
     if (fd >= 0) {
@@ -84,31 +83,22 @@ static int lock_to_read(const char *dir, int *lock_fd)
     if (rc != EROFS && rc != EACCES) {
         return rc;
     }
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/lock", dir);
+    char path[LMDB_PATH_BYTES];
+    lmdb_path(path, dir, "lock");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && rc == EROFS) {
         fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
-    if (fd < 0) {
-        return rc;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        rc = errno;
-        close(fd);
-        return rc;
-    }
-    *lock_fd = fd;
-    return 0;
+    return fd < 0 ? rc : lmdb_lock(fd, lock_fd);
 }
 
 // Root may look at the store of a broker that is another user, who must be able to use a lock that is made here. Only one that is: what
 // stands under that name may be a link to anything.
 static void make_lock_for_owner(const char *dir)
 {
-    char path[4096];
+    char path[LMDB_PATH_BYTES];
     struct stat folder;
-    snprintf(path, sizeof(path), "%s/lock", dir);
+    lmdb_path(path, dir, "lock");
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) {
         (void)!(stat(dir, &folder) == 0 && fchown(fd, folder.st_uid, folder.st_gid) == 0); // who may not do that is not root
@@ -138,10 +128,10 @@ static int lock_for_offline(const char *dir, struct store_error *error)
 // Its heads are looked at under the lock: a broker that has the store open writes them. -1: error is filled.
 static int lock_store(const char *dir, struct store_error *error)
 {
-    char path[4096];
+    char path[LMDB_PATH_BYTES];
     char what[256];
     bool exists;
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    lmdb_path(path, dir, "data.mdb");
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         snprintf(what, sizeof(what), "there is no store in %.200s", dir);
         lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
@@ -185,11 +175,11 @@ static uint64_t file_bytes(const char *path)
 
 enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint64_t *after_bytes, struct store_error *error)
 {
-    char path[4096];
+    char path[LMDB_PATH_BYTES];
     MDB_env *env;
     MDB_dbi db[DB_COUNT];
     uint8_t id[16];
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    lmdb_path(path, dir, "data.mdb");
     int lock_fd = lock_store(dir, error);
     if (lock_fd < 0) {
         return NQ_STORAGE_FAILED;

@@ -72,11 +72,13 @@ enum record_kind lmdb_record_kind(enum lmdb_database db)
 
 // ------------------------------------------------------------------------------------------------------------ directory, file
 
-int lmdb_lock_dir(const char *dir, int *lock_fd)
+void lmdb_path(char path[LMDB_PATH_BYTES], const char *dir, const char *file)
 {
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/lock", dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    snprintf(path, LMDB_PATH_BYTES, "%s/%s", dir, file);
+}
+
+int lmdb_lock(int fd, int *lock_fd)
+{
     if (fd < 0) {
         return errno;
     }
@@ -87,6 +89,13 @@ int lmdb_lock_dir(const char *dir, int *lock_fd)
     }
     *lock_fd = fd;
     return 0;
+}
+
+int lmdb_lock_dir(const char *dir, int *lock_fd)
+{
+    char path[LMDB_PATH_BYTES];
+    lmdb_path(path, dir, "lock");
+    return lmdb_lock(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), lock_fd);
 }
 
 bool lmdb_is_locked(int data_fd)
@@ -149,9 +158,9 @@ static enum nq_status check_size(int fd, const char *path, uint64_t size, bool s
 // LMDB maps the file: a page that is named but not there would be a signal, not an error.
 enum nq_status lmdb_check_file(const char *dir, bool sync, bool *exists, struct store_error *error)
 {
-    char path[4096];
+    char path[LMDB_PATH_BYTES];
     struct stat file;
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    lmdb_path(path, dir, "data.mdb");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     *exists = false;
     if (fd < 0) {
@@ -392,8 +401,8 @@ static enum nq_status create_in(const struct store_lmdb_options *options, struct
 
 static enum nq_status open_data(struct lmdb_store *self, const struct store_lmdb_options *options, struct store_error *error)
 {
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/data.mdb", options->dir);
+    char path[LMDB_PATH_BYTES];
+    lmdb_path(path, options->dir, "data.mdb");
     self->data_fd = open(path, O_RDWR | O_CLOEXEC);
     if (self->data_fd >= 0 && lmdb_is_locked(self->data_fd)) {
         return in_use(options->dir, error);
