@@ -86,18 +86,20 @@ Test(restore, a_session_that_does_not_come_back_ends_after_its_timeout)
     fixture_destroy(fixture);
 }
 
-static struct wire_request declare_aging(uint64_t id)
+// A queue whose items live for ten seconds.
+static struct fixture *aging_fixture(void)
 {
-    return (struct wire_request){
-        .id = id, .op = WIRE_DECLARE, .as.declare = {.queue = bytes_of("q"), .options = {.given = NQ_OPTION_TTL, .ttl_ms = 10000}}};
+    struct fixture *fixture = fixture_create();
+    const struct wire_request declare = {
+        .id = 9, .op = WIRE_DECLARE, .as.declare = {.queue = bytes_of("q"), .options = {.given = NQ_OPTION_TTL, .ttl_ms = 10000}}};
+    fixture_hello(fixture, 1, NULL);
+    cr_assert_eq(fixture_call(fixture, 1, &declare)->status, NQ_OK);
+    return fixture;
 }
 
 Test(restore, time_to_live_goes_on_counting_from_the_put)
 {
-    struct fixture *fixture = fixture_create();
-    fixture_hello(fixture, 1, NULL);
-    const struct wire_request declare = declare_aging(9);
-    cr_assert_eq(fixture_call(fixture, 1, &declare)->status, NQ_OK);
+    struct fixture *fixture = aging_fixture();
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "old"), NQ_OK);
     fixture_tick(fixture, 6000);
     cr_assert_eq(fixture_put(fixture, 1, 11, "q", 2, "young"), NQ_OK);
@@ -117,10 +119,7 @@ Test(restore, time_to_live_goes_on_counting_from_the_put)
 
 Test(restore, time_to_live_goes_on_counting_for_what_has_come_back)
 {
-    struct fixture *fixture = fixture_create();
-    fixture_hello(fixture, 1, NULL);
-    const struct wire_request declare = declare_aging(9);
-    cr_assert_eq(fixture_call(fixture, 1, &declare)->status, NQ_OK);
+    struct fixture *fixture = aging_fixture();
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "back"), NQ_OK);
     const struct wire_request get = get_request(11, "q", 1, 0);
     const struct wire_request requeue = tokens_request(12, WIRE_REQUEUE, fixture_call(fixture, 1, &get));

@@ -388,6 +388,17 @@ Test(session, hello_without_its_token_starts_over_only_where_nothing_is_lost)
     cr_assert_eq(leased(14), 1);
 }
 
+// The client on connection 1, until its session has ended.
+static void report_taken_and_vanish(const uint64_t *gets, const uint32_t *counts, size_t count)
+{
+    const struct wire_request_frame frame = {
+        .version = NQ_PROTOCOL_VERSION, .taken_gets = gets, .taken_counts = counts, .taken_count = count, .workers = 1};
+    fixture_send_frame(fixture, 1, &frame);
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+}
+
 Test(session, items_reported_taken_count_as_failed)
 {
     const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
@@ -396,12 +407,7 @@ Test(session, items_reported_taken_count_as_failed)
     call(1, get_request(11, "q", 3, 0));
     const uint64_t gets[] = {11};
     const uint32_t counts[] = {2};
-    const struct wire_request_frame frame = {
-        .version = NQ_PROTOCOL_VERSION, .taken_gets = gets, .taken_counts = counts, .taken_count = 1, .workers = 1};
-    fixture_send_frame(fixture, 1, &frame);
-    fixture->dead_connection = 1;
-    fixture_tick(fixture, SESSIONS_PROBE_MS);
-    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    report_taken_and_vanish(gets, counts, 1);
     const struct wire_reply *got = call(2, get_request(12, "q", 3, 0));
     cr_assert_eq(got->as.get.count, 3);
     cr_assert_not_null(got->as.get.failures);
@@ -422,12 +428,7 @@ Test(session, reports_of_a_frame_cost_no_more_than_the_leases_there_are)
     cr_assert_eq(leased(13), 2);
     const uint64_t gets[] = {11, 11, 12};
     const uint32_t counts[] = {0, 0, 1};
-    const struct wire_request_frame frame = {
-        .version = NQ_PROTOCOL_VERSION, .taken_gets = gets, .taken_counts = counts, .taken_count = 3, .workers = 1};
-    fixture_send_frame(fixture, 1, &frame);
-    fixture->dead_connection = 1;
-    fixture_tick(fixture, SESSIONS_PROBE_MS);
-    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    report_taken_and_vanish(gets, counts, 3);
     const struct wire_reply *got = call(2, get_request(14, "q", 3, 0));
     cr_assert_eq(got->as.get.count, 2);
     cr_assert_not_null(got->as.get.failures);
