@@ -179,20 +179,41 @@ Test(producer, flush_times_out_and_close_calls_back)
     rig_end(&rig);
 }
 
+// Two runs, of items 1 to 2 and 3 to 5, that nobody answers; the second one left later. False: the first was given up sooner.
+static bool send_two_runs(struct nq_producer *producer, uint64_t timeout_ms)
+{
+    return produce(producer, 1, 2) == NQ_OK && nq_producer_flush(producer, timeout_ms / 2) == NQ_TIMED_OUT &&
+           produce(producer, 3, 3) == NQ_OK && nq_producer_flush(producer, 1) == NQ_TIMED_OUT;
+}
+
+// Then until the first run is given up. A machine that stood still meanwhile gets another try, with more time.
+static struct nq_producer *open_and_give_up_the_first_of_two(struct rig *rig)
+{
+    for (uint64_t timeout_ms = 400; timeout_ms < 60000; timeout_ms *= 2) {
+        *rig = rig_make_with(timeout_ms);
+        struct nq_producer *producer = open_and_pause(rig);
+        if (send_two_runs(producer, timeout_ms)) {
+            enum nq_status status = NQ_TIMED_OUT;
+            while (status == NQ_TIMED_OUT) {
+                status = nq_producer_flush(producer, 1);
+            }
+            cr_assert_eq(status, NQ_OUTCOME_UNKNOWN);
+            return producer;
+        }
+        fake_broker_pause(rig->broker, false);
+        (void)nq_producer_close(&producer, 5000);
+        rig_end(rig);
+    }
+    cr_assert_fail("the first run was always given up before the second one left");
+    return NULL;
+}
+
 // Both runs are given up, the first of them earlier; whenever one looks, all that left may be stored.
 Test(producer, what_is_under_way_behind_a_failure_may_be_stored)
 {
-    struct rig rig = rig_make_with(400);
-    struct nq_producer *producer = open_and_pause(&rig);
-    cr_assert_eq(produce(producer, 1, 2), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 100), NQ_TIMED_OUT);
-    cr_assert_eq(produce(producer, 3, 3), NQ_OK);
-    enum nq_status status = NQ_TIMED_OUT;
-    while (status == NQ_TIMED_OUT) {
-        status = nq_producer_flush(producer, 1);
-    }
+    struct rig rig;
+    struct nq_producer *producer = open_and_give_up_the_first_of_two(&rig);
     const struct nq_producer_failure *failure = nq_producer_failure(producer);
-    cr_assert_eq(status, NQ_OUTCOME_UNKNOWN);
     cr_assert_eq(failure->failed_index, 1);
     cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
     cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OUTCOME_UNKNOWN);
@@ -205,15 +226,8 @@ Test(producer, what_is_under_way_behind_a_failure_may_be_stored)
 // The first run is given up; the second one, which left later, is answered. Nobody may take its items for never stored.
 Test(producer, what_is_stored_behind_one_that_was_given_up_is_among_the_unknown)
 {
-    struct rig rig = rig_make_with(400);
-    struct nq_producer *producer = open_and_pause(&rig);
-    cr_assert_eq(produce(producer, 1, 2), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 200), NQ_TIMED_OUT);
-    cr_assert_eq(produce(producer, 3, 3), NQ_OK);
-    enum nq_status status = NQ_TIMED_OUT;
-    while (status == NQ_TIMED_OUT) {
-        status = nq_producer_flush(producer, 1);
-    }
+    struct rig rig;
+    struct nq_producer *producer = open_and_give_up_the_first_of_two(&rig);
     fake_broker_pause(rig.broker, false); // on a slow machine the second one is given up, too
     cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OUTCOME_UNKNOWN);
     const struct nq_producer_failure *failure = nq_producer_failure(producer);
