@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "host.h"
 #include "state.h"
 #include "world.h"
 
@@ -48,7 +49,8 @@ static bool is_of(const struct lease *lease, const struct leases_token *token)
 
 static bool runs(const struct oracle_grant *grant)
 {
-    return world_now_us() < grant->lease_ends_us && grant->epoch == state_epoch() && state_session_lives(grant->session_no);
+    bool lasts = world_now_us() < grant->lease_ends_us && host_broker_ms() < grant->hold_ends_ms;
+    return lasts && grant->epoch == state_epoch() && state_session_lives(grant->session_no);
 }
 
 // -------------------------------------------------------------------------------------------------------------------- grants

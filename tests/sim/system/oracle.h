@@ -53,6 +53,7 @@ struct oracle_grant {
     uint64_t id, queue_id, seq, epoch, session, get_id;
     uint64_t session_no;
     uint64_t lease_ends_us; // at the earliest
+    uint64_t hold_ends_ms;  // the same, in the broker's time
     bool has_headers;
     uint32_t delivery;
     bool redelivered, at_most_once;

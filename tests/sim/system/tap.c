@@ -35,6 +35,7 @@ struct asked {
     bool came_to_full_disk;  // and the broker had had the time to notice
     uint32_t came_with_room; // how often, not answered yet
     uint64_t came_us;        // first
+    uint64_t came_ms;        // in the broker's time, which a step of the wall clock moves on when it is started again
     uint64_t first_link;     // its number
     uint64_t queue_id;       // of tokens
     uint64_t *numbers;       // items of a put, seqs of tokens
@@ -222,6 +223,7 @@ static void take_request(struct link *link, const struct wire_request *request)
         assert(asked != NULL);
         asked->op = request->op;
         asked->came_us = world_now_us();
+        asked->came_ms = host_broker_ms();
         asked->first_link = link->number;
         asked->came_to_full_disk = host_disk_is_full(world_now_us() - NOTICE_US);
         asked->next = tap.all;
@@ -331,6 +333,7 @@ static void check_get(const struct link *link, struct asked *asked, uint64_t get
                                           .session_no = session_no,
                                           .get_id = get_id,
                                           .lease_ends_us = asked->came_us + lease_ms * 1000 - MARGIN_US,
+                                          .hold_ends_ms = asked->came_ms + get->hold_max_ms - MARGIN_US / 1000,
                                           .delivery = get->deliveries == NULL ? 1 : get->deliveries[i],
                                           .redelivered = get->redelivered != NULL && get->redelivered[i],
                                           .has_headers = get->headers != NULL && get->headers[i].len > 0,
