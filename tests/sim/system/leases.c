@@ -66,7 +66,9 @@ static void grant(const struct oracle_grant *grant)
     const struct oracle_grant *before = &lease->grant;
     bool same_place = before->queue_id == grant->queue_id && before->seq == grant->seq;
     bool again = same_place && is_same_get(before, grant) && before->delivery == grant->delivery && before->epoch == grant->epoch;
-    if (same_place && !again && lease->in_hands && runs(before)) {
+    // Its session's own token of before an earlier crash, sent again, gives back what a restart has carried over (PROTOCOL.md, section 6).
+    bool given_back = lease->carried && lease->other_named_us >= lease->granted_us;
+    if (same_place && !again && lease->in_hands && !given_back && runs(before)) {
         world_fail("item %llu is handed out, and is in somebody's hands on a lease that runs", (unsigned long long)grant->id);
     }
     if (!again) {
