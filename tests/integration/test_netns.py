@@ -14,6 +14,7 @@ from nqlab.link import Way, Weather
 from nqlab.netem import NetemLink
 from nqlab.network import Network, TunLink
 
+PATIENCE = 240  # seconds that a hand waits for an answer: one direction dead for 40 s, good for a moment, dead again
 SHORT_SESSIONS = ("--session-timeout", "2s", "--session-grace", "1s")
 SESSIONS_FOR_EVER = ("--session-timeout", "1h", "--session-grace", "1h", "--lease", "1h")
 GOOD, CUT = Weather(), Weather(cut=True)
@@ -26,7 +27,8 @@ class Load:
 
     def __init__(self, lab, network, lines=True, put_rate=10, filler=0):
         self.lab, self.network, self.history = lab, network, History(filler)
-        self.hands = [Hand(lab, self.history, kind, network.broker.endpoint, "q", rate, prefix=network.prefix(network.outside), keys=network.key_directory)
+        self.hands = [Hand(lab, self.history, kind, network.broker.endpoint, "q", rate, prefix=network.prefix(network.outside), keys=network.key_directory,
+                           patience=PATIENCE)
                       for kind, rate in (("putter", put_rate), ("putter", put_rate), ("getter", 0), ("getter", 0))]
         self.lines = Lines(lab, network, "lines", 200, 50) if lines else None
 

@@ -17,6 +17,7 @@ from .protocol import messages
 
 VERSION = 1
 WAIT_FOREVER = 2 ** 64 - 1
+SILENCE = 20  # seconds without a word of the broker after which a client that rides connects anew
 NOT_RESENT = ("purge", "delete", "shutdown", "redrive", "backup")  # end OUTCOME_UNKNOWN when the connection was lost after they were sent
 
 
@@ -113,7 +114,7 @@ class Client:
         self.probes = 0
         self.reconnects = 0
         self.hello_reply = None
-        self.last_sent = 0.0
+        self.last_sent = self.last_heard = 0.0
         self.socket = None
         self.connect()
         if hello:
@@ -135,6 +136,7 @@ class Client:
             self.socket.curve_publickey, self.socket.curve_secretkey, self.socket.curve_serverkey = self.curve
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self.lost = False
+        self.last_heard = time.monotonic()
         self.socket.connect(self.endpoint)
 
     def drop(self):
@@ -287,6 +289,7 @@ class Client:
 
     def take_frame(self, frame):
         assert frame.version == VERSION, "a frame of version %d" % frame.version
+        self.last_heard = time.monotonic()
         self.probes += 1 if frame.probe else 0
         for reply in frame.replies:
             if reply.id not in self.pending:
@@ -445,9 +448,10 @@ class Client:
 
     def ride(self, request_id, timeout):
         """As wait(), but over lost connections and broker restarts."""
-        deadline = time.monotonic() + timeout
+        began = time.monotonic()
+        deadline = began + timeout
         while True:
-            while self.pump(0.05) or not self.connection_was_lost():
+            while self.pump(0.05) or not (self.connection_was_lost() or self.is_silent(began)):
                 if request_id in self.answers:
                     reply, request = self.answers.pop(request_id), self.asked.get(request_id)
                     if reply.status != Status.NO_SESSION or request is None:
@@ -458,6 +462,10 @@ class Client:
                     raise NoAnswer("no answer to request %d in %.0f s of riding" % (request_id, timeout))
                 self.keep_alive()
             self._reconnect_until(deadline)
+
+    def is_silent(self, since):
+        """Nothing is heard, though keep_alive() asks again and again: after some cuts TCP waits for a minute before it tries once more."""
+        return time.monotonic() - max(since, self.last_heard) > max(SILENCE, self.hello_reply.limits.session_timeout_ms / 1000)
 
     def _reconnect_until(self, deadline):
         while True:

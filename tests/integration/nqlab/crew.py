@@ -55,13 +55,13 @@ class Told:
 class Hand:
     """A worker process, as the test sees it. Killed in the middle of a line: that line is not counted."""
 
-    def __init__(self, lab, history, kind, endpoint, queue, rate=0, hold=0.05, prefix=(), keys=None):
+    def __init__(self, lab, history, kind, endpoint, queue, rate=0, hold=0.05, prefix=(), keys=None, patience=PATIENCE):
         self.kind, self.history, self.puts = kind, history, KINDS[kind].puts
         self.name = "%s%d" % (kind, lab.next_number())
         self.expected = self.asked = False  # its end is our doing; it was asked to end
         reading, writing = os.pipe()
         args = [*prefix, sys.executable, "-B", os.path.abspath(__file__), kind, self.name, endpoint, queue,
-                lab.random.randrange(2 ** 31), rate, hold, history.filler, PATIENCE * lab.pace, *([keys] if keys else [])]
+                lab.random.randrange(2 ** 31), rate, hold, history.filler, patience * lab.pace, *([keys] if keys else [])]
         with open(writing, "wb") as out:
             self.program = Program(lab, [str(arg) for arg in args], stdout=out, env={"TMPDIR": lab.dir})  # what it leaves when killed goes with the lab
         self.reader = threading.Thread(target=self._read, args=(reading,), daemon=True)
