@@ -214,7 +214,8 @@ static void end_deleted(void)
 {
     for (const struct disk_place *place = disk.all; place != NULL; place = place->next) {
         const struct queue_record *record = disk_queue(place->queue_id);
-        if (record->deleted && disk_place_of(place->id) == place) {
+        bool came_and_went = record == NULL; // within one group, as its items did
+        if (!came_and_went && record->deleted && disk_place_of(place->id) == place) {
             oracle_left(place, record);
         }
     }

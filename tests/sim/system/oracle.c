@@ -231,6 +231,10 @@ void oracle_left(const struct disk_place *place, const struct queue_record *reco
     if (fact->done_asked || fact->gone) {
         return;
     }
+    if (record == NULL) { // deleted in the group that created it
+        fact->gone = true;
+        return;
+    }
     bool expired = record->ttl_ms > 0 && host_broker_ms() >= place->accepted_ms + record->ttl_ms;
     bool dropped = record->max_deliveries > 0 && record->dead_letter_len == 0 && fact->delivery > 0;
     bool with_queue = record->deleted || record->state == QUEUE_SHUT_DOWN_AT_ONCE;
