@@ -17,6 +17,16 @@ void queue_reclaim_later(struct engine *self, struct queue *queue)
     }
 }
 
+// After a crash, what has expired may have expired before it, unrecorded, and gets have gone on behind it: as much as before is in doubt
+// from the new cursor on.
+static void move_doubt(struct queue *queue, uint64_t passed)
+{
+    uint64_t below = queue->redelivered_below + passed;
+    if (queue->record.cursor < queue->redelivered_below) {
+        queue->redelivered_below = below < queue->found_below ? below : queue->found_below;
+    }
+}
+
 // Items from the cursor up to `seq` were never leased: they go by moving the cursor, and are removed from the store later.
 static uint64_t drop_fresh_below(struct engine *self, struct queue *queue, uint64_t seq, uint64_t put_bytes_end)
 {
@@ -35,6 +45,7 @@ static uint64_t drop_fresh_below(struct engine *self, struct queue *queue, uint6
     if (idle) {
         record->reclaimed_below = old_cursor;
     }
+    move_doubt(queue, seq - old_cursor);
     record->cursor = seq;
     record->cursor_put_bytes = put_bytes_end;
     queue_reclaim_later(self, queue);

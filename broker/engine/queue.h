@@ -40,6 +40,7 @@ struct queue {
     uint64_t returned_bytes, ahead_bytes, put_delayed_bytes, delayed_bytes;
 
     uint64_t redelivered_below; // items below this may have been handed out before the broker crashed
+    uint64_t found_below;       // those that were there when it started after that
 
     struct recent_put *recent; // rising by seq, [recent_first .. recent_end)
     size_t recent_first, recent_end, recent_capacity;

@@ -390,8 +390,9 @@ bool engine_restore_done(struct engine *self, bool clean)
         if (!start_runs(self, queue)) {
             return false;
         }
-        if (!clean) {
-            uint64_t horizon = queue->record.cursor + ENGINE_UNFLUSHED_LEASES_MAX;
+        if (!clean) { // gets pass by what is delayed
+            uint64_t horizon = queue->record.cursor + ENGINE_UNFLUSHED_LEASES_MAX + queue->ahead.count;
+            queue->found_below = queue->record.next_seq;
             queue->redelivered_below = horizon < queue->record.next_seq ? horizon : queue->record.next_seq;
         }
         if (queue->record.temporary && !queue->record.deleted) {

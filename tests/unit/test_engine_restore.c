@@ -205,3 +205,56 @@ Test(restore, a_graceful_stop_does_not_end_the_doubt_of_a_crash)
     cr_assert(grant.items[0].seq == 1 && grant.items[0].redelivered);
     engine_grant_clear(&grant);
 }
+
+// More than a crash is reckoned to hide.
+enum { MANY = ENGINE_UNFLUSHED_LEASES_MAX + 1 };
+
+static void put_many(struct queue *queue, uint64_t delay_ms)
+{
+    static const struct engine_bytes empty[MANY];
+    struct engine_put_result result;
+    engine_put(rig.engine, rig.now_ms, queue, &(struct engine_put){.bodies = empty, .count = MANY, .delay_ms = delay_ms}, &result);
+    cr_assert_eq(result.accepted, (size_t)MANY);
+}
+
+// The next item, which is this one, got by a new session.
+static bool next_is_flagged(const char *name, uint64_t seq)
+{
+    static unsigned sessions = 1;
+    struct engine_grant grant;
+    cr_assert_eq(rig_get(&rig, rig_queue(&rig, name), rig_session(&rig, ++sessions), 1, 1, &grant), ENGINE_OK);
+    cr_assert_eq(grant.items[0].seq, seq);
+    bool redelivered = grant.items[0].redelivered;
+    engine_grant_clear(&grant);
+    return redelivered;
+}
+
+Test(restore, what_was_handed_out_behind_many_delayed_items_is_flagged_after_a_crash)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    put_many(queue, 1000);
+    rig_put(&rig, queue, 0, 1, 1);
+    rig_commit(&rig);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 1), MANY + 1u);
+    rig_restart(&rig, false);
+    cr_assert(next_is_flagged("q", MANY + 1));
+}
+
+// Nobody had recorded that they had expired, when the broker crashed: they are there again, and expire again.
+Test(restore, what_was_handed_out_behind_many_expired_items_is_flagged_after_a_crash)
+{
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_declare(&rig, "q", &(struct engine_options){.given = ENGINE_OPTION_TTL, .ttl_ms = 1000});
+    put_many(queue, 0);
+    rig_tick(&rig, 500);
+    rig_put(&rig, queue, 0, 1, 1);
+    rig_commit(&rig);
+    rig_tick(&rig, 500);
+    cr_assert_eq(rig_get_one(&rig, queue, session, 1), MANY + 1u);
+    rig_restart(&rig, false);
+    rig_put(&rig, rig_queue(&rig, "q"), 0, 2, 1);
+    rig_tick(&rig, 0);
+    cr_assert(next_is_flagged("q", MANY + 1));
+    cr_assert_not(next_is_flagged("q", MANY + 2), "it was put after that");
+}
