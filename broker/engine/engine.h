@@ -232,6 +232,8 @@ void engine_session_renew(struct engine *self, uint64_t now_ms, uint64_t session
 void engine_session_workers(struct engine *self, uint64_t session_no, uint32_t workers);
 // The first `count` items of the answer to get_id are in the application's hands. Returns what that has cost: at most the leases of the get.
 size_t engine_session_taken(struct engine *self, uint64_t session_no, uint64_t get_id, uint32_t count);
+// Is anything still on lease from that get?
+bool engine_session_has_get(const struct engine *self, uint64_t session_no, uint64_t get_id);
 // Items of answered gets that are in neither list go back, uncounted.
 void engine_session_resume(struct engine *self, uint64_t now_ms, uint64_t session_no, const uint64_t *waiting, size_t waiting_count,
                            const uint64_t *held, size_t held_count);

@@ -150,6 +150,11 @@ size_t engine_session_taken(struct engine *self, uint64_t session_no, uint64_t g
     return runs;
 }
 
+bool engine_session_has_get(const struct engine *self, uint64_t session_no, uint64_t get_id)
+{
+    return table_find(&self->runs_by_get, session_no, get_id) != NULL;
+}
+
 static uint64_t mark_taken(struct session *session)
 {
     uint64_t count = 0;

@@ -359,6 +359,14 @@ static void note_progress(struct service *self, struct peer *peer, const struct 
     }
 }
 
+// A get that was answered before is told what is still on lease from it, each time it comes.
+static bool tells_much(const struct request *request)
+{
+    const struct wire_request *wire = request->wire;
+    return operations[wire->op].tells_much ||
+           (wire->op == WIRE_GET && engine_session_has_get(request->service->engine, request->peer->session_no, wire->id));
+}
+
 // What no handler sees. True: it is answered.
 static bool is_refused(struct request *request)
 {
@@ -376,7 +384,7 @@ static bool is_refused(struct request *request)
         request_refuse(request, status, why);
     } else if (operation->needs_session && request->peer == NULL) {
         request_refuse(request, NQ_NO_SESSION, NULL);
-    } else if (operation->tells_much && groups_open_has_enough(&request->service->groups)) {
+    } else if (groups_open_has_enough(&request->service->groups) && tells_much(request)) {
         request_refuse(request, NQ_BUSY, "the requests before it in its frame are as much as is done at once");
     } else {
         return false;

@@ -110,6 +110,27 @@ Test(room, a_frame_that_has_had_enough_lists_no_queues_and_greets_nobody)
     }
 }
 
+static uint64_t leased(void)
+{
+    return engine_queue_find(fixture->rig.engine, to_engine_bytes(bytes_of("q")))->leased;
+}
+
+// Ten thousand items each time, and a thousand times in a frame.
+Test(room, a_get_that_is_sent_again_and_again_is_answered_no_more_than_a_group_takes)
+{
+    const struct wire_request gets[] = {get_request(11, "q", 1, 0), get_request(12, "q", 1, 0)};
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "one"), NQ_OK);
+    cr_assert_eq(fixture_put(fixture, 1, 11, "q", 2, "two"), NQ_OK);
+    cr_assert_eq(call(2, gets[0])->status, NQ_OK);
+    fixture->rig.service.groups.open->items = GROUP_ITEMS_MAX;
+    fixture_send(fixture, 2, gets, 2);
+    cr_assert_eq(fixture_take(fixture, 2, 11)->status, NQ_BUSY);
+    cr_assert_eq(fixture_take(fixture, 2, 12)->status, NQ_OK, "others are answered");
+    cr_assert_eq(leased(), 2u, "its client may have the items");
+    fixture_commit(fixture);
+    cr_assert_eq(call(2, gets[0])->as.get.count, 1);
+}
+
 Test(room, queues_with_initial_items_are_no_more_than_a_group_takes)
 {
     struct wire_request declares[] = {
