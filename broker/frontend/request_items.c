@@ -93,12 +93,13 @@ static uint64_t answer_bytes_max(const struct service *self, uint64_t items, uin
 }
 
 // The answer of a get leaves before its leases are stored, and one frame may hold many gets: more than a crash is reckoned to hide must
-// not be leased in a group. One item there is always.
+// not be leased in a group. Two items there are always: a get for one says that its client has use for that now.
 static uint32_t items_within_group(const struct service *self, uint32_t wanted)
 {
-    _Static_assert(2 * (GROUP_ITEMS_MAX + NQ_REQUESTS_PER_FRAME_MAX) <= ENGINE_UNFLUSHED_LEASES_MAX, "of two groups");
+    enum { LEAST = 2 };
+    _Static_assert(2 * (GROUP_ITEMS_MAX + LEAST * NQ_REQUESTS_PER_FRAME_MAX) <= ENGINE_UNFLUSHED_LEASES_MAX, "of two groups");
     size_t leased = self->groups.open->leased;
-    size_t left = leased < GROUP_ITEMS_MAX ? GROUP_ITEMS_MAX - leased : 1;
+    size_t left = leased + LEAST < GROUP_ITEMS_MAX ? GROUP_ITEMS_MAX - leased : LEAST;
     return wanted < left ? wanted : (uint32_t)left;
 }
 

@@ -131,6 +131,23 @@ Test(room, a_get_that_is_sent_again_and_again_is_answered_no_more_than_a_group_t
     cr_assert_eq(call(2, gets[0])->as.get.count, 1);
 }
 
+// Only a get for one item says that its client has use for it now; the rest is got ahead.
+Test(room, a_get_for_many_is_no_get_for_one_when_a_group_has_enough)
+{
+    const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
+    cr_assert_eq(call(1, put_request(10, "q", 1, bodies, 3))->status, NQ_OK);
+    cr_assert_eq(call(2, get_request(11, "q", 1, 0))->status, NQ_OK);
+    fixture->rig.service.groups.open->leased = GROUP_ITEMS_MAX - 1;
+    const struct wire_request get = get_request(12, "q", 10, 0);
+    fixture_send(fixture, 2, &get, 1);
+    cr_expect_eq(leased(), 3u);
+    fixture->dead_connection = 2;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT);
+    cr_assert_eq(leased(), 0u);
+    cr_assert_eq(engine_queue_find(fixture->rig.engine, to_engine_bytes(bytes_of("q")))->record.failed, 1u);
+}
+
 Test(room, queues_with_initial_items_are_no_more_than_a_group_takes)
 {
     struct wire_request declares[] = {
