@@ -315,3 +315,20 @@ Test(permit, requests_over_the_rate_are_busy_until_the_next_second)
     fixture_tick(fixture, 1000);
     cr_assert_eq(put(ALL, 86, "q", 4), NQ_OK);
 }
+
+// Each is looked at: a frame may hold a thousand lists, and the broker a hundred thousand queues.
+Test(permit, queues_that_a_list_does_not_tell_count_as_looked_at)
+{
+    const struct wire_request list = request_of(WIRE_LIST, 10, "q");
+    cr_assert_eq(put(ALL, 2, "a", 1), NQ_OK);
+    cr_assert_eq(put(ALL, 3, "b", 1), NQ_OK);
+    const struct wire_request lists[] = {list, request_of(WIRE_LIST, 11, "q")};
+    fixture->rig.service.groups.open->items = GROUP_ITEMS_MAX - 3;
+    key_of_frame = "key-3";
+    fixture_send(fixture, NOBODY, lists, 2);
+    fixture_commit(fixture);
+    const struct wire_reply *reply = fixture_take(fixture, NOBODY, 10);
+    cr_assert_eq(reply->status, NQ_OK);
+    cr_assert_eq(reply->as.list.count, (size_t)0);
+    cr_assert_eq(fixture_take(fixture, NOBODY, 11)->status, NQ_BUSY);
+}
