@@ -28,7 +28,7 @@ struct engine {
     struct table streams; // (queue id, stream) -> struct stream
     struct table sessions_by_no, sessions_by_id;
     struct table attachments; // (session no, queue id) -> struct attachment
-    struct table runs_by_get; // (session no, get id) -> struct run, the first of that get
+    struct table runs_by_get; // (session no, get id) -> struct run, one of that get's
     struct list sessions, streams_by_use;
     struct pool item_pool, run_pool, stream_pool, attachment_pool;
 
@@ -126,8 +126,10 @@ struct session *session_find(const struct engine *self, uint64_t session_no);
 struct attachment *session_attach(struct engine *self, struct session *session, struct queue *queue); // NULL: out of memory
 void attachment_leases(struct attachment *attachment, int64_t change);
 void queue_detach_all(struct engine *self, struct queue *queue);
-void session_mark_in_work(struct session *session); // sets item.in_work of all its leases
 void session_changed(struct engine *self, struct session *session);
+
+// in_work.c
+void session_mark_in_work(struct engine *self, struct session *session); // sets item.in_work of all its leases
 
 // stream.c
 struct stream *stream_find(const struct engine *self, const struct queue *queue, uint64_t id);

@@ -99,7 +99,6 @@ struct run {
     bool redelivered;
     bool stored;               // a run_record is in the store
     struct list items;         // in the order of the answer
-    struct link *mark;         // scratch of session_mark_in_work
     struct heap_node deadline; // in engine.deadlines
     struct link in_session, in_queue, dirty_link;
 };

@@ -118,7 +118,7 @@ static void run_expire(struct engine *self, struct run *run)
 // All of a session's runs that are due, at once: which of their items count as failed must not depend on which one goes first.
 static void session_expire(struct engine *self, struct session *session, size_t *budget)
 {
-    session_mark_in_work(session);
+    session_mark_in_work(self, session);
     for (struct link *link = list_first(&session->runs); link != NULL;) {
         struct run *run = list_object(link, struct run, in_session);
         link = list_next(&session->runs, link);

@@ -155,59 +155,6 @@ bool engine_session_has_get(const struct engine *self, uint64_t session_no, uint
     return table_find(&self->runs_by_get, session_no, get_id) != NULL;
 }
 
-static uint64_t mark_taken(struct session *session)
-{
-    uint64_t count = 0;
-    for (struct link *r = list_first(&session->runs); r != NULL; r = list_next(&session->runs, r)) {
-        struct run *run = list_object(r, struct run, in_session);
-        run->mark = list_first(&run->items);
-        for (struct link *i = run->mark; i != NULL; i = list_next(&run->items, i)) {
-            struct item *item = list_object(i, struct item, in_run);
-            item->in_work = item->index < run->taken;
-            count += item->in_work ? 1 : 0;
-        }
-    }
-    return count;
-}
-
-// The next item of a get, whose runs stand side by side from `run` on. NULL: no more.
-static struct item *next_of_get(const struct session *session, struct run *run)
-{
-    struct run *lowest = NULL;
-    uint64_t get_id = run->get_id;
-    for (struct link *link = &run->in_session; link != NULL; link = list_next(&session->runs, link)) {
-        struct run *other = list_object(link, struct run, in_session);
-        if (other->get_id != get_id) {
-            break;
-        }
-        if (other->mark != NULL && (lowest == NULL || list_object(other->mark, struct item, in_run)->seq <
-                                                          list_object(lowest->mark, struct item, in_run)->seq)) {
-            lowest = other;
-        }
-    }
-    if (lowest == NULL) {
-        return NULL;
-    }
-    struct item *item = list_object(lowest->mark, struct item, in_run);
-    lowest->mark = list_next(&lowest->items, lowest->mark);
-    return item;
-}
-
-// In the application's hands are the items it has reported, and of the rest the oldest, as many as it works on at once.
-void session_mark_in_work(struct session *session)
-{
-    uint64_t working = mark_taken(session);
-    for (struct link *r = list_first(&session->runs); r != NULL && working < session->workers; r = list_next(&session->runs, r)) {
-        struct run *run = list_object(r, struct run, in_session);
-        struct item *item = next_of_get(session, run);
-        while (item != NULL) {
-            working += item->in_work ? 0 : 1;
-            item->in_work = true;
-            item = working < session->workers ? next_of_get(session, run) : NULL;
-        }
-    }
-}
-
 // ----------------------------------------------------------------------------------------------------------------- resume, end
 
 static bool contains(const uint64_t *sorted, size_t count, uint64_t value)
@@ -313,7 +260,7 @@ enum engine_status engine_session_grant(struct engine *self, uint64_t session_no
 
 static void return_leases(struct engine *self, struct session *session, bool goodbye)
 {
-    session_mark_in_work(session);
+    session_mark_in_work(self, session);
     if (goodbye && session->leases > 0) {
         engine_wait_for_store(self); // else they would count as failed after a crash, as nobody comes back for them
     }

@@ -270,12 +270,42 @@ OPERATION static size_t op_get_returned(struct path *path)
     return take_answers(path);
 }
 
-// All leases end at once and their items stand at their old place again.
-OPERATION static size_t op_lease_end(struct path *path)
+static void end_leases(struct path *path)
 {
     path->now_ms += 61000;
     while (engine_tick(path->engine, path->now_ms)) {
     }
+}
+
+// All leases end at once and their items stand at their old place again.
+OPERATION static size_t op_lease_end(struct path *path)
+{
+    end_leases(path);
+    return RUN_MAX;
+}
+
+// From then on each of them has a lease of its own.
+OPERATION static size_t op_extend(struct path *path)
+{
+    size_t items = 0;
+    for (size_t i = 0; i < path->grants_count; i++) {
+        const struct engine_grant *grant = &path->grants[i];
+        struct queue *queue = engine_queue_by_id(path->engine, grant->queue_id);
+        for (size_t k = 0; k < grant->count; k++) {
+            const struct engine_token token = {path->session_no, 1, grant->items[k].seq, grant->items[k].delivery};
+            require(engine_extend(path->engine, path->now_ms, queue, &token, 0) == ENGINE_OK, "an item could not be extended");
+            items++;
+        }
+    }
+    return items;
+}
+
+// They end at once, and nearly all count as in work: these are the oldest.
+OPERATION static size_t op_lease_end_extended(struct path *path)
+{
+    engine_session_workers(path->engine, path->session_no, RUN_MAX - 1);
+    end_leases(path);
+    engine_session_workers(path->engine, path->session_no, SESSION_WORKERS);
     return RUN_MAX;
 }
 
@@ -408,6 +438,11 @@ static const struct {
     STEP(op_lease_end),
     COMMIT,
     STEP(op_get_returned),
+    STEP(op_extend),
+    COMMIT,
+    STEP(op_lease_end_extended),
+    COMMIT,
+    STEP(op_get_returned),
     STEP(op_task_done),
     COMMIT,
     STEP(op_put_to_waiting_get),
@@ -432,7 +467,7 @@ static void run_step(struct path *path, size_t i)
     }
     size_t items = script[i].run(path);
     require(items == RUN_MAX, script[i].name);
-    if (script[i].run == op_lease_end) {
+    if (script[i].run == op_lease_end || script[i].run == op_lease_end_extended) {
         drop_grants(path);
     }
     printf("%s %zu\n", script[i].name, items);
