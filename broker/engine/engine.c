@@ -306,7 +306,8 @@ static void touch_all_leases(struct engine *self)
             run_changed(self, run);
             for (struct link *i = list_first(&run->items); i != NULL; i = list_next(&run->items, i)) {
                 struct item *item = list_object(i, struct item, in_run);
-                if (!item->covered) {
+                // Its run's record tells its place in the answer only where that follows from its seq.
+                if (!item->covered || item->index != item->seq - run->first_seq) {
                     item_changed(self, item);
                 }
             }

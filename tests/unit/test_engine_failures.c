@@ -347,6 +347,31 @@ Test(failures, a_restart_does_not_make_more_of_an_answer_taken_than_is)
     engine_grant_clear(&grant);
 }
 
+// They told where the others stand.
+Test(failures, nor_where_the_first_of_it_were_done_before)
+{
+    bool gone;
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 2);
+    get_many(queue, session, 1, 2);
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    rig_put(&rig, queue, 0, 3, 3);
+    session = rig_session(&rig, 2);
+    get_many(queue, session, 1, 5);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        struct engine_token token = rig_token(&rig, session, seq, 2);
+        cr_assert_eq(engine_task_done(rig.engine, rig.now_ms, queue, &token, &gone), ENGINE_OK);
+    }
+    engine_session_taken(rig.engine, session, 1, 2);
+    for (int start = 0; start < 2; start++) {
+        rig_restart(&rig, true);
+        engine_session_taken(rig.engine, session, 1, 3);
+    }
+    engine_session_end(rig.engine, rig.now_ms, session, false);
+    cr_assert_eq(rig_queue(&rig, "q")->record.failed, 1u);
+}
+
 // Nobody has it on lease: the get that comes to it finds that it cannot be read.
 Test(failures, answers_wait_for_a_damaged_item_to_be_set_aside)
 {
