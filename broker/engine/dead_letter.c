@@ -71,6 +71,7 @@ uint64_t append_moved(struct engine *self, struct item *item, struct queue *to, 
     to->record.next_seq++;
     to->record.puts++;
     to->record.put_bytes += bytes;
+    self->moved_bytes += bytes;
     if (!recent_add(to, &recent) || !age_note(self, to)) {
         engine_no_memory(self);
     }

@@ -350,6 +350,12 @@ void engine_collect(struct engine *self, uint64_t now_ms, bool clean)
     self->lazy = false;
     self->meta_dirty = false;
     self->reclaimed_in_group = false;
+    self->moved_bytes = 0;
+}
+
+uint64_t engine_moved_bytes(const struct engine *self)
+{
+    return self->moved_bytes;
 }
 
 void engine_mark_durable(struct engine *self)
@@ -381,7 +387,7 @@ uint64_t engine_next_deadline_ms(const struct engine *self)
     if (reclaim_is_due(self)) {
         return 0;
     }
-    uint64_t next = min_u64(heap_min_key(&self->deadlines), heap_min_key(&self->delayed));
+    uint64_t next = min_u64(runs_next_deadline_ms(self), heap_min_key(&self->delayed));
     next = min_u64(next, heap_min_key(&self->expiries));
     next = min_u64(next, streams_next_deadline_ms(self));
     struct link *orphan = list_first(&self->orphans);

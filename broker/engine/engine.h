@@ -37,6 +37,7 @@ struct engine_config {
     uint64_t dedup_keep_ms;
     uint64_t orphan_ms; // how long a temporary queue found at start is kept for its users to come back
     uint64_t queues_max, sessions_max, streams_max, delayed_max, leases_per_session_max;
+    uint64_t moved_bytes_max; // when so much moves in one collect, further leases end behind it; 0: no such limit
     uint64_t hash_seed; // secret: who chooses ids must not know which of them meet in a table; nothing that comes out depends on it
 };
 
@@ -247,6 +248,9 @@ void engine_session_waits(struct engine *self, uint64_t session_no, struct queue
 void engine_sessions_each(struct engine *self, void *context, void (*visit)(void *context, uint64_t session_no));
 
 // ---------------------------------------------------------------------------------------------------------------------- time
+
+// Of the items that the changes since the last collect move from one queue to another. The store copies them, all at once.
+uint64_t engine_moved_bytes(const struct engine *self);
 
 // UINT64_MAX: none.
 uint64_t engine_next_deadline_ms(const struct engine *self);

@@ -41,6 +41,7 @@ struct engine {
     struct heap *dead_heaps; // returned items of purged queues, likewise
     size_t dead_heaps_count, dead_heaps_capacity;
     bool reclaimed_in_group;
+    uint64_t moved_bytes; // in the open group
 
     struct changes *changes;
     struct list dirty_queues, dirty_items, dirty_runs, dirty_streams, dirty_sessions, sealed_queues;
@@ -87,6 +88,7 @@ void run_changed(struct engine *self, struct run *run);
 void run_free(struct engine *self, struct run *run); // empty
 uint64_t run_deadline_ms(const struct run *run);
 bool runs_expire(struct engine *self, size_t *budget); // false: out of memory
+uint64_t runs_next_deadline_ms(const struct engine *self);
 
 // get.c
 // The fresh item at the cursor, moved past delayed and damaged ones. False: none.

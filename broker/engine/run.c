@@ -129,9 +129,21 @@ static void session_expire(struct engine *self, struct session *session, size_t 
     }
 }
 
+// What ends may move to dead letters. Those of one session at least end in each tick.
+static bool moves_enough(const struct engine *self)
+{
+    return self->config.moved_bytes_max > 0 && self->moved_bytes >= self->config.moved_bytes_max;
+}
+
+uint64_t runs_next_deadline_ms(const struct engine *self)
+{
+    return moves_enough(self) ? UINT64_MAX : heap_min_key(&self->deadlines); // the commit's end is when they go on
+}
+
 bool runs_expire(struct engine *self, size_t *budget)
 {
-    while (*budget > 0 && heap_min_key(&self->deadlines) <= self->now_ms) {
+    bool enough = false;
+    while (*budget > 0 && !enough && heap_min_key(&self->deadlines) <= self->now_ms) {
         struct run *run = heap_object(heap_min(&self->deadlines), struct run, deadline);
         uint64_t deadline_ms = run_deadline_ms(run); // a renewal since may have moved it
         if (deadline_ms > self->now_ms) {
@@ -140,6 +152,7 @@ bool runs_expire(struct engine *self, size_t *budget)
             continue;
         }
         session_expire(self, run->session, budget);
+        enough = moves_enough(self);
     }
     return !self->out_of_memory;
 }

@@ -36,10 +36,12 @@ static enum nq_status fail(struct frontend_error *error, enum nq_status status, 
 
 static enum nq_status open_engine(struct frontend *self, const struct frontend_config *config, struct frontend_error *error)
 {
+    struct engine_config engine = config->engine;
     const struct restore_order order = {
-        .store = self->store, .reader = &self->reader, .config = &config->engine, .context = self, .start_clock = start_clock};
+        .store = self->store, .reader = &self->reader, .config = &engine, .context = self, .start_clock = start_clock};
     struct restore_result result;
     struct store_error store_error;
+    engine.moved_bytes_max = config->group_bytes_max > 0 ? config->group_bytes_max : GROUP_BYTES_MAX;
     enum nq_status status = restore(&order, &result, &store_error);
     if (status != NQ_OK) {
         return fail(error, status, store_error.text);

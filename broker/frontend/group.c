@@ -44,7 +44,12 @@ bool groups_open_has_enough(const struct groups *self)
 
 bool groups_open_is_full(const struct groups *self)
 {
-    return groups_open_has_enough(self) || nq_arena_used(self->open->arena) + self->open->moved_bytes >= self->bytes_max;
+    return groups_open_has_enough(self) || nq_arena_used(self->open->arena) + engine_moved_bytes(self->engine) >= self->bytes_max;
+}
+
+bool groups_open_moves_enough(const struct groups *self)
+{
+    return engine_moved_bytes(self->engine) >= self->bytes_max;
 }
 
 enum engine_durability groups_youngest(const struct groups *self)
@@ -95,7 +100,6 @@ static void group_restart(struct group *group)
     nq_arena_reset(group->arena);
     group->items = 0;
     group->leased = 0;
-    group->moved_bytes = 0;
 }
 
 void groups_landed(struct groups *self)

@@ -11,9 +11,8 @@ struct group {
     struct nq_arena *arena;
     struct changes *changes;
     struct answer_list answers;
-    size_t items;         // how much was done in it: items put, got and finished
-    size_t leased;        // of these: got
-    uint64_t moved_bytes; // of items that its commit will copy from one queue to another
+    size_t items;  // how much was done in it: items put, got and finished
+    size_t leased; // of these: got
 };
 
 struct groups {
@@ -35,6 +34,7 @@ bool groups_open_is_full(const struct groups *self);
 // As much has been done in it as may be, whatever memory that takes. Between two frames that is looked at; within one, by those whose work
 // may be much larger than their requests.
 bool groups_open_has_enough(const struct groups *self);
+bool groups_open_moves_enough(const struct groups *self); // from queue to queue: its commit will hold copies of all that
 
 // The group that an answer must wait for which writes nothing: the youngest one with changes that somebody waits for.
 enum engine_durability groups_youngest(const struct groups *self);

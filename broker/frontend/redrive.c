@@ -113,11 +113,7 @@ static enum step move_to(const struct redrive *job, struct service *service, uin
         return STEP_SKIPPED;
     }
     *end = status_of_engine(status);
-    if (status != ENGINE_OK) {
-        return STEP_END;
-    }
-    service->groups.open->moved_bytes += bytes;
-    return STEP_MOVED;
+    return status == ENGINE_OK ? STEP_MOVED : STEP_END;
 }
 
 static enum step step(struct redrive *job, struct service *service, uint64_t now_ms, enum nq_status *end)

@@ -1,4 +1,5 @@
 // PUT, GET, TASK_DONE, EXTEND, REQUEUE, JOIN.
+#include "queue.h"
 #include "service.h"
 
 enum { ITEM_OVERHEAD_BYTES = 40 }; // of an item in an encoded answer, at most, beside its body and headers
@@ -171,6 +172,23 @@ static enum engine_status token_of_no_queue(const struct request *request, bool 
     return *gone ? ENGINE_OK : ENGINE_LEASE_LOST;
 }
 
+// What goes to dead letters is copied by the commit: no more of it than one may hold.
+static bool moves_too_much(const struct request *request, const struct queue *queue)
+{
+    const struct wire_tokens *tokens = &request->wire->as.tokens;
+    bool may_move = request->wire->op == WIRE_REQUEUE && (tokens->dead || tokens->failed) && queue->record.dead_letter_len > 0;
+    return may_move && groups_open_moves_enough(&request->service->groups);
+}
+
+static enum nq_status each_status(const struct request *request, struct queue *queue, const struct engine_token *token,
+                                  token_command *command, bool *gone)
+{
+    if (queue == NULL) {
+        return status_of_engine(token_of_no_queue(request, gone));
+    }
+    return moves_too_much(request, queue) ? NQ_BUSY : status_of_engine(command(request, queue, token, gone));
+}
+
 // The status of the whole is the first token's when all have the same, else each one's is told.
 static void answer_tokens(struct request *request, const uint32_t *statuses, size_t count, uint32_t gone)
 {
@@ -207,8 +225,7 @@ static void each_token(struct request *request, token_command *command)
                                            .epoch = tokens->epoch,
                                            .seq = tokens->seqs[i],
                                            .delivery = tokens->deliveries == NULL ? 1 : tokens->deliveries[i]};
-        enum engine_status status = queue == NULL ? token_of_no_queue(request, &gone) : command(request, queue, &token, &gone);
-        statuses[i] = status_of_engine(status);
+        statuses[i] = each_status(request, queue, &token, command, &gone);
         gone_count += gone ? 1 : 0;
     }
     if (statuses != NULL) {

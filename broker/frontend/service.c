@@ -472,7 +472,8 @@ void service_refuse_version(struct service *self, uint64_t connection, const str
 bool service_tick(struct service *self, uint64_t now_ms)
 {
     self->now_ms = now_ms;
-    sessions_tick(&self->sessions, now_ms);
+    while (sessions_tick(&self->sessions, now_ms) && !groups_open_moves_enough(&self->groups)) { // dead letters of those that end
+    }
     bool more = false;
     if (engine_next_deadline_ms(self->engine) <= now_ms) {
         more = engine_tick(self->engine, now_ms);
@@ -485,8 +486,9 @@ bool service_tick(struct service *self, uint64_t now_ms)
 
 uint64_t service_next_deadline_ms(const struct service *self)
 {
+    bool wait = groups_open_moves_enough(&self->groups); // for the end of a commit
     const uint64_t deadlines[] = {engine_next_deadline_ms(self->engine), dispatch_next_deadline_ms(self->dispatch),
-                                  sessions_next_deadline_ms(&self->sessions)};
+                                  wait ? UINT64_MAX : sessions_next_deadline_ms(&self->sessions)};
     uint64_t next = UINT64_MAX;
     for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
         next = deadlines[i] < next ? deadlines[i] : next;

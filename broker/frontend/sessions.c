@@ -225,11 +225,13 @@ bool sessions_excuse(struct sessions *self, uint64_t now_ms, uint64_t late_ms)
     return true;
 }
 
-void sessions_tick(struct sessions *self, uint64_t now_ms)
+bool sessions_tick(struct sessions *self, uint64_t now_ms)
 {
-    while (heap_min_key(&self->timers) <= now_ms) {
+    bool due = heap_min_key(&self->timers) <= now_ms;
+    if (due) {
         look_after(self, now_ms, heap_object(heap_min(&self->timers), struct peer, timer));
     }
+    return due;
 }
 
 uint64_t sessions_next_deadline_ms(const struct sessions *self)

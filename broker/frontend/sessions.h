@@ -68,5 +68,5 @@ bool sessions_each(struct sessions *self, void *context, void (*visit)(void *con
 // runs anew, and that of their leases. True: it was long.
 bool sessions_excuse(struct sessions *self, uint64_t now_ms, uint64_t late_ms);
 
-void sessions_tick(struct sessions *self, uint64_t now_ms);
+bool sessions_tick(struct sessions *self, uint64_t now_ms);      // looks after one whose time has come; false: there is none
 uint64_t sessions_next_deadline_ms(const struct sessions *self); // UINT64_MAX: none

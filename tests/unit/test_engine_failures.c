@@ -386,3 +386,22 @@ Test(failures, answers_wait_for_a_damaged_item_to_be_set_aside)
     cr_assert_eq(queue_unfinished(queue), 0u, "a join is answered now");
     cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
 }
+
+// The store copies them, all of a commit at once.
+Test(failures, leases_that_end_move_no_more_bytes_to_dead_letters_than_a_commit_takes)
+{
+    rig.config.moved_bytes_max = 1;
+    rig_restart(&rig, true);
+    struct queue *queue = with_dead_letter("q", 1, "dead");
+    struct queue *dead = rig_queue(&rig, "dead");
+    rig_put(&rig, queue, 0, 1, 3);
+    for (unsigned i = 1; i <= 3; i++) {
+        rig_get_one(&rig, queue, rig_session(&rig, i), 1);
+    }
+    for (uint64_t moved = 1; moved <= 3; moved++) {
+        rig_tick(&rig, moved == 1 ? 60000 : 0);
+        cr_assert_eq(dead->record.puts, moved);
+        cr_assert_gt(engine_next_deadline_ms(rig.engine), rig.now_ms);
+        rig_commit(&rig);
+    }
+}

@@ -1,6 +1,7 @@
 // The order of answers and commits: nothing leaves before all that was applied ahead of it is durable, items before that may.
 #include <criterion/criterion.h>
 
+#include "queue.h"
 #include "service_fixture.h"
 
 static struct fixture *fixture;
@@ -242,4 +243,65 @@ Test(group, redrive_moves_no_more_bytes_in_a_group_than_one_takes)
     const struct wire_reply *reply = fixture_take(fixture, 1, 11);
     cr_assert(reply != NULL && reply->status == NQ_OK);
     cr_assert_eq(reply->as.count, ITEMS);
+}
+
+static void declare_mortal(const char *name)
+{
+    struct wire_request declare = {.id = 900, .op = WIRE_DECLARE, .as.declare.queue = bytes_of(name)};
+    declare.as.declare.options = (struct wire_options){
+        .given = NQ_OPTION_MAX_DELIVERIES | NQ_OPTION_DEAD_LETTER, .max_deliveries = 1, .dead_letter = bytes_of("dead")};
+    cr_assert_eq(fixture_call(fixture, 1, &declare)->status, NQ_OK);
+}
+
+static uint64_t dead_letters(void)
+{
+    const struct queue *queue = engine_queue_find(fixture->rig.engine, to_engine_bytes(bytes_of("dead")));
+    return queue == NULL ? 0 : queue->record.puts;
+}
+
+// As when a network goes, and all consumers with it.
+Test(group, the_end_of_many_sessions_moves_no_more_bytes_in_a_group_than_one_takes)
+{
+    enum { SESSIONS = 6, BODY_BYTES = 900, TAKES = 2 };
+    static uint8_t body[BODY_BYTES];
+    struct nq_bytes bodies[SESSIONS];
+    struct service *service = &fixture->rig.service;
+    declare_mortal("q");
+    for (uint64_t i = 0; i < SESSIONS; i++) {
+        bodies[i] = (struct nq_bytes){sizeof(body), body};
+    }
+    cr_assert_eq(put_many(bodies, SESSIONS), NQ_OK);
+    for (uint64_t connection = 1; connection <= SESSIONS; connection++) {
+        const struct wire_request get = get_request(11, "q", 1, 0);
+        if (connection > 2) {
+            fixture_hello(fixture, connection, NULL);
+        }
+        cr_assert_eq(fixture_call(fixture, connection, &get)->status, NQ_OK);
+    }
+    service->groups.bytes_max = (uint64_t)TAKES * BODY_BYTES;
+    fixture_tick(fixture, NQ_SESSION_TIMEOUT_MS_DEFAULT);
+    cr_assert(dead_letters() > 0 && dead_letters() <= TAKES, "%d in the first group", (int)dead_letters());
+    cr_assert_gt(service_next_deadline_ms(service), fixture->rig.now_ms, "nothing is to be done before a commit has ended");
+    fixture_commit(fixture);
+    cr_assert_eq(dead_letters(), (uint64_t)SESSIONS);
+}
+
+Test(group, a_requeue_moves_no_more_bytes_in_a_group_than_one_takes)
+{
+    const struct nq_bytes bodies[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
+    declare_mortal("q");
+    cr_assert_eq(put_many(bodies, 3), NQ_OK);
+    const struct wire_request get = get_request(11, "q", 3, 0);
+    struct wire_request requeue = tokens_request(12, WIRE_REQUEUE, fixture_call(fixture, 1, &get));
+    requeue.as.tokens.dead = true;
+    fixture->rig.service.groups.bytes_max = 1;
+    const struct wire_reply *reply = fixture_call(fixture, 1, &requeue);
+    const uint32_t *statuses = reply->as.tokens.statuses;
+    cr_assert_eq(reply->as.tokens.count, (size_t)3);
+    cr_assert(statuses[0] == NQ_OK && statuses[1] == NQ_BUSY && statuses[2] == NQ_BUSY);
+    cr_assert_eq(dead_letters(), 1u);
+    fixture->rig.service.groups.bytes_max = GROUP_BYTES_MAX;
+    statuses = fixture_call(fixture, 1, &requeue)->as.tokens.statuses;
+    cr_assert(statuses[0] == NQ_LEASE_LOST && statuses[1] == NQ_OK && statuses[2] == NQ_OK);
+    cr_assert_eq(dead_letters(), 3u);
 }
