@@ -105,7 +105,8 @@ static bool may_go_back_plainly(const struct request *request, const struct outc
 {
     const struct wire_tokens *tokens = &request->wire.as.tokens;
     bool is_plain = tokens->delay_ms == 0 && !tokens->failed && !tokens->dead && tokens->reason.len == 0;
-    if (request->wire.op != WIRE_REQUEUE || is_plain || outcome->reply == NULL) {
+    bool is_refused = outcome->reply != NULL || outcome->status == NQ_TOO_LARGE; // the latter: it was never sent
+    if (request->wire.op != WIRE_REQUEUE || is_plain || !is_refused) {
         return false;
     }
     switch (token_status(outcome, request, 0)) {

@@ -245,6 +245,7 @@ static void refuse_first(struct nq_client *client)
 {
     client->limit_met_ms = client->now_ms;
     tracker_give_up(&client->tracker, client->tracker.unsent.first, NQ_TOO_LARGE, client->now_ms);
+    finish_send_returns(client); // of a requeue: its item
 }
 
 static bool send_frame(struct nq_client *client)

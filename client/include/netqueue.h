@@ -195,7 +195,8 @@ struct nq_requeue_options {
 };
 
 // Put the item back in its old place. options NULL: at once, uncounted. Takes the item in every case. Errors: as nq_task_done, and
-// NQ_LIMIT_REACHED (too many delayed items), NQ_BAD_REQUEST (a reason of more than 256 bytes): then it goes back at once, uncounted.
+// NQ_LIMIT_REACHED (too many delayed items), NQ_BAD_REQUEST (a reason of more than 256 bytes; NQ_TOO_LARGE of more than a request takes):
+// then it goes back at once, uncounted.
 NQ_EXPORT enum nq_status nq_requeue(struct nq_client *client, struct nq_item **item_p, const struct nq_requeue_options *options);
 
 // Restart the lease and hold_max from now. lease_ms 0: as long as when it was got. Errors: as nq_task_done; the item stays the caller's.

@@ -305,3 +305,21 @@ Test(limits, very_many_puts_are_given_up_in_no_time, .timeout = 60)
     tracker_run(tracker, 110, 0, 100);
     expect_empty(tracker, &stream);
 }
+
+// It has left the hands of its caller, and nobody else would get it until hold_max is over.
+Test(limits, an_item_whose_reason_does_not_fit_a_frame_goes_back)
+{
+    struct rig rig = rig_make();
+    struct nq_get_options soon = {.wait_ms = 20000};
+    struct nq_requeue_options failed = {.failed = true, .reason = (const char *)body};
+    struct nq_item *item;
+    memset(body, 'x', LOWER_FRAME_BYTES);
+    lower_unseen(&rig, 1000, LOWER_FRAME_BYTES);
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_get(rig.client, "q", &soon, &item), NQ_OK);
+    cr_assert_eq(nq_requeue(rig.client, &item, &failed), NQ_TOO_LARGE);
+    cr_assert_eq(nq_get(rig.client, "q", &soon, &item), NQ_OK, "%s", nq_error_text(rig.client));
+    cr_assert_eq(nq_item_failures(item), 0);
+    cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
