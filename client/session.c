@@ -231,6 +231,10 @@ static void frame_is_sent(struct nq_client *client, const struct wire_request_fr
 {
     struct tracker *tracker = &client->tracker;
     struct request *first = tracker->unsent.first;
+    if (tracker->sent.count == 0) { // nothing was asked for: that nothing was heard says nothing about the broker
+        client->session.heard_ms = client->now_ms;
+        client->session.forgiven = false;
+    }
     for (size_t i = 0; i < frame->count; i++) {
         tracker_sent(tracker, tracker->unsent.first);
     }

@@ -104,3 +104,22 @@ Test(clock, a_silent_broker_is_unreachable_however_seldom_one_looks)
     fake_broker_pause(rig.broker, false);
     rig_end(&rig);
 }
+
+// It has been looked for all the time, but nobody has asked for anything: the connection is as good as ever, and a purge is sent once.
+Test(clock, a_broker_that_was_not_asked_has_not_been_silent)
+{
+    struct rig rig = rig_make_with(3600000);
+    struct nq_completion completion;
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    an_hour_passes();
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    fake_broker_pause(rig.broker, true);
+    cr_assert_neq(nq_start_purge(rig.client, "q", NULL), 0);
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK); // it is sent
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    fake_broker_pause(rig.broker, false);
+    cr_assert_eq(nq_wait_completion(rig.client, NQ_WAIT_FOREVER, &completion), NQ_OK);
+    cr_assert_eq(completion.status, NQ_OK, "%s", nq_error_text(rig.client));
+    cr_assert_eq(fake_broker_counts(rig.broker, "q").hellos, 1);
+    rig_end(&rig);
+}
