@@ -6,7 +6,9 @@
 uint64_t client_until(struct nq_client *client, uint64_t wait_ms)
 {
     uint64_t now_ms = connection_now_ms();
-    if (now_ms - client->now_ms > AWAY_MS) {
+    // The application was away. Once: one that comes back every now and then would wait without end for a broker that says nothing.
+    if (now_ms - client->now_ms > AWAY_MS && !client->session.forgiven) {
+        client->session.forgiven = client->tracker.count > 0; // else it has not been waited for
         client->session.heard_ms = now_ms;
     }
     client->now_ms = now_ms;

@@ -105,6 +105,27 @@ Test(clock, a_silent_broker_is_unreachable_however_seldom_one_looks)
     rig_end(&rig);
 }
 
+// Whoever starts something now and then was not away: the first may not wait for its answer for as long as that goes on.
+Test(clock, a_silent_broker_is_unreachable_however_often_something_is_started)
+{
+    struct rig rig = rig_make();
+    struct nq_completion completion;
+    uint64_t request = start_get(&rig);
+    enum nq_status status = NQ_OK;
+    fake_broker_pause(rig.broker, true);
+    for (int i = 0; i < 30 && status == NQ_OK; i++) { // a minute; the broker may be away for ten seconds
+        (void)atomic_fetch_add(&ahead_s, 2);
+        cr_assert_neq(nq_start_get(rig.client, "q", 1, NULL, NULL), 0);
+        cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+        while (nq_next_completion(rig.client, &completion) == NQ_OK) {
+            status = completion.request == request ? completion.status : status;
+        }
+    }
+    cr_assert_eq(status, NQ_UNREACHABLE);
+    fake_broker_pause(rig.broker, false);
+    rig_end(&rig);
+}
+
 // It has been looked for all the time, but nobody has asked for anything: the connection is as good as ever, and a purge is sent once.
 Test(clock, a_broker_that_was_not_asked_has_not_been_silent)
 {
