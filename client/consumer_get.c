@@ -243,6 +243,9 @@ static enum nq_status wait_for_get(struct nq_consumer *self)
     self->app_waits = false;
     if (status == NQ_INTERRUPTED) {
         consumer_stop_get(self);
+        if (self->options.at_most_once && self->buffered > 0) {
+            return NQ_OK; // gone from the broker: it can only be handed over
+        }
         return client_fail_on(self->client, NQ_INTERRUPTED, "get from", self->queue, NULL);
     }
     return NQ_OK;

@@ -70,8 +70,9 @@ NQ_EXPORT const char *nq_error_text(const struct nq_client *client);
 NQ_EXPORT enum nq_status nq_error_status(const struct nq_client *client);
 
 // End the wait this client is in, or the next one, with NQ_INTERRUPTED. The only function that may be called from another thread or a
-// signal handler. A get or put that is interrupted has had no effect: an item that comes all the same goes back uncounted. A purge, delete,
-// shutdown, redrive or backup that was sent and is not answered within a second ends in NQ_OUTCOME_UNKNOWN.
+// signal handler. A get or put that is interrupted has had no effect: an item that comes all the same goes back uncounted, or, at most once,
+// is handed over with NQ_OK. A purge, delete, shutdown, redrive or backup that was sent and is not answered within a second ends in
+// NQ_OUTCOME_UNKNOWN.
 NQ_EXPORT void nq_interrupt(struct nq_client *client);
 
 // "1.2.3"; static.

@@ -8,6 +8,8 @@
 #include "test_client_fixture.h"
 
 static _Atomic int64_t ahead_s; // of the library's clock; all others are as they are
+static struct timespec stopped_at;
+static atomic_bool stopped;
 
 int __real_clock_gettime(clockid_t which, struct timespec *out);
 int __wrap_clock_gettime(clockid_t which, struct timespec *out);
@@ -16,12 +18,22 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *out)
 {
     int result = __real_clock_gettime(which, out);
     out->tv_sec += which == CLOCK_BOOTTIME ? atomic_load(&ahead_s) : 0;
+    if (which == CLOCK_BOOTTIME && atomic_load(&stopped)) {
+        *out = stopped_at;
+    }
     return result;
 }
 
 static void an_hour_passes(void)
 {
     (void)atomic_fetch_add(&ahead_s, 3600);
+}
+
+// No wait of the library ends for its time any more, however slow the machine is.
+static void time_stops(void)
+{
+    (void)clock_gettime(CLOCK_BOOTTIME, &stopped_at);
+    atomic_store(&stopped, true);
 }
 
 static bool is_asked(const struct fake_counts *counts)
@@ -142,5 +154,26 @@ Test(clock, a_broker_that_was_not_asked_has_not_been_silent)
     cr_assert_eq(nq_wait_completion(rig.client, NQ_WAIT_FOREVER, &completion), NQ_OK);
     cr_assert_eq(completion.status, NQ_OK, "%s", nq_error_text(rig.client));
     cr_assert_eq(fake_broker_counts(rig.broker, "q").hellos, 1);
+    rig_end(&rig);
+}
+
+// What has come in spite of the interrupt is done already: nobody else will get it.
+Test(clock, a_handle_hands_over_what_was_got_at_most_once_when_it_was_interrupted)
+{
+    struct rig rig = rig_make();
+    struct nq_consumer_options options;
+    struct nq_consumer *consumer;
+    struct nq_item *item;
+    nq_consumer_options_init(&options);
+    options.at_most_once = true;
+    cr_assert_eq(rig_put(&rig, "q", "a"), NQ_OK);
+    cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
+    time_stops();
+    nq_interrupt(rig.client);
+    cr_assert_eq(nq_consumer_get(consumer, NQ_WAIT_FOREVER, &item), NQ_OK);
+    cr_assert(item_is(item, "a"));
+    cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, NQ_WAIT_FOREVER), NQ_OK);
+    atomic_store(&stopped, false);
     rig_end(&rig);
 }
