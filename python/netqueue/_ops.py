@@ -70,11 +70,6 @@ class Item:
         self.key = 0  # its place among those that are held
         self._details: Optional[Dict[str, Any]] = None
 
-    def take(self) -> Optional[int]:
-        """The pointer, once: who has it finishes the item."""
-        pointer, self.pointer = self.pointer, None
-        return pointer
-
     def read_details(self) -> Dict[str, Any]:
         """What is told besides the body. Before it is finished."""
         if self._details is None and self.pointer is not None:
@@ -303,11 +298,14 @@ class Finish(Operation):
             return 0
         if self.how == "extend":
             return int(lib.nq_start_extend(hub.client, self.item.pointer, self.options, None))
-        pointer = c_void_p(self.item.take())
-        if self.how == "requeue":
-            return int(lib.nq_start_requeue(hub.client, byref(pointer), byref(self.options), None))
-        return int(lib.nq_start_task_done(hub.client, byref(pointer), None))
-
+        pointer = c_void_p(self.item.pointer)
+        try:
+            self.item.pointer = None
+            if self.how == "requeue":
+                return int(lib.nq_start_requeue(hub.client, byref(pointer), byref(self.options), None))
+            return int(lib.nq_start_task_done(hub.client, byref(pointer), None))
+        finally:
+            self.item.pointer = pointer.value  # None when the library has taken it; else, as after an interrupt, it is held as before
 
     def _is_gone(self, hub: Any) -> bool:
         """Finished already, or of a connection that was closed."""
