@@ -50,7 +50,7 @@ class _Prefetched:
     def __init__(self, bound: Optional[int]) -> None:
         self.items: "collections.deque[Item]" = collections.deque()
         self.changed = threading.Condition()
-        self.asking = False
+        self.asking: Optional[object] = None  # who does
         self.bound, self.size, self.asked_at = bound or PREFETCH_MAX, 1 if bound is None else bound, 0.0
         self.grows = bound is None
         self.fills = 0
@@ -74,27 +74,40 @@ class _Prefetched:
 
     def get(self, queue: "Queue", block: bool, timeout: Optional[float]) -> Item:
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self.changed:
-            while self.asking and not self.items:
-                if not block or not self.changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
-                    raise Empty
-            if self.items:
-                return self.items.popleft()
-            self.asking = True
+        me = object()
         try:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            operation = queue._run(queue._get_request(self.next_size(), left if block else 0)).check()
-            first, *ahead = operation.items
-            if ahead:
-                self.fills += 1
-                self.items.extend(ahead)
-                if self.grows:
-                    first.hub.stocks.add(self)
-            return first
-        finally:
+            try:
+                with self.changed:
+                    while self.asking is not None and not self.items:
+                        if not block or not self.changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                            raise Empty
+                    if self.items:
+                        return self.items.popleft()
+                    self.asking = me
+                return self._ask(queue, block, deadline)
+            finally:
+                self._has_asked(me)
+        except BaseException:  # KeyboardInterrupt: it may have come while just that was done
+            self._has_asked(me)
+            raise
+
+    def _ask(self, queue: "Queue", block: bool, deadline: Optional[float]) -> Item:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        operation = queue._run(queue._get_request(self.next_size(), left if block else 0)).check()
+        first, *ahead = operation.items
+        if ahead:
+            self.fills += 1
+            self.items.extend(ahead)
+            if self.grows:
+                first.hub.stocks.add(self)
+        return first
+
+    def _has_asked(self, who: object) -> None:
+        """The next one may."""
+        if self.asking is who:
             with self.changed:
-                self.asking = False
                 self.changed.notify_all()
+                self.asking = None
 
 
 class Queue(WholeQueue):

@@ -119,6 +119,13 @@ class Interrupted(unittest.TestCase):
         self.assertGreater(line, 50)
         wait_until(lambda: q.stats().leased == 0, "nothing is kept", 20)
 
+    def test_a_stock_is_filled_again(self):
+        q, line = net().Queue(prefetch=1), 1
+        while self.interrupt(q, line, lambda: q.get(timeout=20)):
+            self.assertFalse(q._prefetched.asking, "before line %d" % line)
+            line += 1
+        self.assertGreater(line, 50)
+
     def test_buffered_puts_are_sent_all_the_same(self):
         q = net().Queue(confirm="flush")
         with mock.patch.object(q._hub, "submit", side_effect=KeyboardInterrupt):
