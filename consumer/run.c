@@ -44,10 +44,18 @@ static void notify_of(struct runner *runner, const struct nq_item *item)
     cli_buffer_fini(&line);
 }
 
+// What was done as it left the broker can go nowhere else: it is worked on after a signal, too.
+static bool works_on(const struct runner *runner)
+{
+    const struct worker *worker = runner->worker;
+    bool only_here = worker->options->at_most_once && worker->status == NQ_OK && worker->taken < worker->limit;
+    return !runner->stopping || (only_here && !runner->killed);
+}
+
 static void begin_commands(struct runner *runner)
 {
     struct taken taken;
-    while (!runner->stopping && runner->running < runner->commands_count && take_next(runner, &taken)) {
+    while (works_on(runner) && runner->running < runner->commands_count && take_next(runner, &taken)) {
         runner->worker->taken++;
         if (runner->worker->options->notify) {
             notify_of(runner, taken.item);
@@ -62,7 +70,7 @@ static void print_ready(struct runner *runner)
 {
     struct taken taken;
     size_t sources[PRINT_SLOTS];
-    while (!runner->stopping && runner->ready_count > 0) {
+    while (works_on(runner) && runner->ready_count > 0) {
         struct output *output = runner->output;
         while (output->count < PRINT_SLOTS && runner->worker->taken < runner->worker->limit && take_next(runner, &taken)) {
             sources[output->count] = taken.source;
@@ -232,15 +240,17 @@ static void loop(struct runner *runner)
         if (!runner->stopping && is_over(runner)) {
             begin_stop(runner);
         }
+        if (runner->output != NULL) {
+            print_ready(runner);
+        } else {
+            begin_commands(runner);
+        }
         if (!runner->stopping) {
-            if (runner->output != NULL) {
-                print_ready(runner);
-            } else {
-                begin_commands(runner);
-            }
             take_more(runner);
         } else {
-            give_back_ready(runner);
+            if (!works_on(runner)) {
+                give_back_ready(runner);
+            }
             if (runner->worker->stop_ms == UINT64_MAX && cli_signals_count() > 0) {
                 runner->worker->stop_ms = 0; // the grace begins with the signal
             }
@@ -248,7 +258,7 @@ static void loop(struct runner *runner)
                 kill_commands(runner);
                 end_ms = end_ms == UINT64_MAX ? cli_now_ms() + TERM_TO_KILL_MS + END_MS : end_ms;
             }
-            bool answered = runner->finishing == 0 && !take_is_waiting(runner);
+            bool answered = runner->finishing == 0 && runner->ready_count == 0 && !take_is_waiting(runner);
             if (runner->running == 0 && (answered || cli_now_ms() >= end_ms)) {
                 return;
             }

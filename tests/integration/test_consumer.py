@@ -82,6 +82,20 @@ def at_most_once(lab):
 
 
 @scenario
+def at_most_once_ends(lab):
+    """SIGTERM: what has left the broker by then is printed, or its command run: nobody else will get it"""
+    broker = filled(lab, 50000)
+    for rest in ((), ("-j", "8", "--", "echo", "x")):
+        before, printed = broker.stat("q").dones, 0
+        for _ in range(4):
+            consumer = broker.spawn("netqueue-consumer", "q", "other", "--at-most-once", "--grace", "60s", *rest)
+            until(lambda: consumer.out, 20 * lab.slow, "the first item")
+            consumer.signal(signal.SIGTERM)
+            printed += len(consumer.wait(60).expect(0).lines)
+        check_equal(broker.stat("q").dones - before, printed, "done with %s" % (rest[:1] or "no command"))
+
+
+@scenario
 def command_exit_codes(lab):
     """0 done, 75 requeued uncounted, 100 dead letter, else a failure"""
     broker = lab.broker()
