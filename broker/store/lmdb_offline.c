@@ -63,16 +63,28 @@ static enum nq_status walk_in_child(const char *dir, FILE *findings, struct shar
     return result->status;
 }
 
-static bool is_open_elsewhere(const char *dir)
+// So that no broker starts meanwhile: the directory's, and the data file's, which holds whatever becomes of the other's file.
+struct locks {
+    int dir_fd, data_fd; // -1: none
+};
+
+static void unlock(const struct locks *locks)
+{
+    if (locks->data_fd >= 0) {
+        close(locks->data_fd);
+    }
+    if (locks->dir_fd >= 0) {
+        close(locks->dir_fd);
+    }
+}
+
+// 0, or EWOULDBLOCK. One that cannot be opened is told of by whoever reads it.
+static int lock_data(const char *dir, int *data_fd)
 {
     char path[LMDB_PATH_BYTES];
     lmdb_path(path, dir, "data.mdb");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool is = fd >= 0 && lmdb_is_locked(fd);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return is;
+    *data_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *data_fd >= 0 && lmdb_is_locked(*data_fd) ? EWOULDBLOCK : 0;
 }
 
 // Where nothing can be written (a snapshot, a store of somebody else's): a lock that is there can be had all the same, and without one no
@@ -106,52 +118,45 @@ static void make_lock_for_owner(const char *dir)
     }
 }
 
-// The directory's lock, so that no broker starts meanwhile. -1: error is filled.
-static int lock_for_offline(const char *dir, struct store_error *error)
+static enum nq_status lock_for_offline(const char *dir, struct locks *locks, struct store_error *error)
 {
-    int fd = -1;
     char what[256];
     make_lock_for_owner(dir);
-    int rc = lock_to_read(dir, &fd);
-    if (rc == 0 && is_open_elsewhere(dir)) {
-        close(fd);
-        fd = -1;
-        rc = EWOULDBLOCK;
+    int rc = lock_to_read(dir, &locks->dir_fd);
+    if (rc == 0) {
+        rc = lock_data(dir, &locks->data_fd);
     }
-    if (rc != 0) {
-        snprintf(what, sizeof(what), rc == EWOULDBLOCK ? "a broker is using %.200s" : "cannot use %.200s", dir);
-        lmdb_fail(error, NQ_STORAGE_FAILED, what, rc == EWOULDBLOCK ? 0 : rc);
+    if (rc == 0) {
+        return NQ_OK;
     }
-    return fd;
+    snprintf(what, sizeof(what), rc == EWOULDBLOCK ? "a broker is using %.200s" : "cannot use %.200s", dir);
+    return lmdb_fail(error, NQ_STORAGE_FAILED, what, rc == EWOULDBLOCK ? 0 : rc);
 }
 
-// Its heads are looked at under the lock: a broker that has the store open writes them. -1: error is filled.
-static int lock_store(const char *dir, struct store_error *error)
+// Its heads are looked at under the locks: a broker that has the store open writes them. To be unlocked, whatever it returns.
+static enum nq_status lock_store(const char *dir, struct locks *locks, struct store_error *error)
 {
     char path[LMDB_PATH_BYTES];
     char what[256];
     bool exists;
+    *locks = (struct locks){-1, -1};
     lmdb_path(path, dir, "data.mdb");
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         snprintf(what, sizeof(what), "there is no store in %.200s", dir);
-        lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
-        return -1;
+        return lmdb_fail(error, NQ_STORAGE_FAILED, what, 0);
     }
-    int fd = lock_for_offline(dir, error);
-    if (fd >= 0 && lmdb_check_file(dir, true, &exists, error) != NQ_OK) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    enum nq_status status = lock_for_offline(dir, locks, error);
+    return status == NQ_OK ? lmdb_check_file(dir, true, &exists, error) : status;
 }
 
 enum nq_status store_lmdb_check(const char *dir, FILE *findings, struct store_check_report *report, struct store_error *error)
 {
-    enum nq_status status;
+    struct locks locks;
     *report = (struct store_check_report){0};
-    int lock_fd = lock_store(dir, error);
-    if (lock_fd < 0) {
-        return NQ_STORAGE_FAILED;
+    enum nq_status status = lock_store(dir, &locks, error);
+    if (status != NQ_OK) {
+        unlock(&locks);
+        return status;
     }
     struct shared_result *result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (result == MAP_FAILED) {
@@ -161,7 +166,7 @@ enum nq_status store_lmdb_check(const char *dir, FILE *findings, struct store_ch
         *report = result->report;
         munmap(result, sizeof(*result));
     }
-    close(lock_fd);
+    unlock(&locks);
     return status;
 }
 
@@ -180,13 +185,15 @@ enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint6
     MDB_dbi db[DB_COUNT];
     uint8_t id[16];
     lmdb_path(path, dir, "data.mdb");
-    int lock_fd = lock_store(dir, error);
-    if (lock_fd < 0) {
-        return NQ_STORAGE_FAILED;
+    struct locks locks;
+    enum nq_status status = lock_store(dir, &locks, error);
+    if (status != NQ_OK) {
+        unlock(&locks);
+        return status;
     }
     *before_bytes = file_bytes(path);
     lmdb_enter();
-    enum nq_status status = lmdb_open_env(dir, true, true, &env, error);
+    status = lmdb_open_env(dir, true, true, &env, error);
     if (status == NQ_OK) {
         status = lmdb_open_databases(env, db, id, error);
         if (status == NQ_OK) {
@@ -196,6 +203,6 @@ enum nq_status store_lmdb_compact(const char *dir, uint64_t *before_bytes, uint6
     }
     lmdb_leave();
     *after_bytes = file_bytes(path);
-    close(lock_fd);
+    unlock(&locks);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io_hooks.h"
 #include "store_files.h"
 #include "store_lmdb.h"
 #include "store_offline.h"
@@ -217,6 +218,54 @@ Test(lmdb_offline, compact_shrinks_a_drained_store_and_keeps_everything)
     free(check(&rig, NQ_OK, &report));
     free(got);
     free(want);
+    rig_end(&rig);
+}
+
+// A broker that is started while the copy is about to be made, by somebody who thinks of the file `lock` as a leftover.
+struct starter {
+    struct store_rig *rig;
+    bool tried;
+    enum nq_status status;
+    struct store_error error;
+};
+
+static void start_broker(void *context, const struct io_call *call)
+{
+    struct starter *starter = context;
+    struct store_rig *rig = starter->rig;
+    if (starter->tried || call->kind != IO_CREATE || strstr(call->path, "data.mdb.new") == NULL) {
+        return;
+    }
+    starter->tried = true;
+    file_remove(rig->dir, "lock");
+    starter->status = rig_open_dir(STORE_LMDB, rig->dir, 0, &rig->store, &starter->error);
+}
+
+static int let_happen(void *context, const struct io_call *call)
+{
+    (void)context;
+    (void)call;
+    return 0;
+}
+
+Test(lmdb_offline, compact_keeps_brokers_out_also_when_the_locks_file_is_removed)
+{
+    struct store_rig rig;
+    struct store_error error = {0};
+    uint64_t before;
+    uint64_t after;
+    start_filled(&rig);
+    store_close(&rig.store);
+    struct starter starter = {.rig = &rig};
+    const struct io_watcher watcher = {.folder = rig.parent, .context = &starter, .pause = start_broker, .before = let_happen};
+    io_watch(&watcher);
+    enum nq_status status = store_lmdb_compact(rig.dir, &before, &after, &error);
+    io_watch(NULL);
+    cr_assert(starter.tried);
+    cr_assert_eq(starter.status, NQ_STORAGE_FAILED, "what it accepts goes with the file that the copy replaces");
+    cr_assert_not_null(strstr(starter.error.text, "using"), "%s", starter.error.text);
+    cr_assert_eq(status, NQ_OK, "%s", error.text);
+    rig_reopen(&rig);
     rig_end(&rig);
 }
 
