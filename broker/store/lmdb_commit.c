@@ -334,7 +334,7 @@ static uint64_t bytes_written(const struct changes *changes)
 static int tell_full_from_lost(struct lmdb_store *self, int rc)
 {
     MDB_txn *txn;
-    bool cut_short = rc == EIO && self->room_refused; // what LMDB says when the medium took only the front of a write
+    bool cut_short = rc == EIO && lmdb_room_is_out(self); // what LMDB says when the medium took only the front of a write
     if (lmdb_status(rc) != NQ_NO_SPACE && !cut_short) {
         return rc;
     }

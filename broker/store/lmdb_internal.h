@@ -79,6 +79,7 @@ void lmdb_forget_copy(const char *dir); // one that was cut off has left: whoeve
 // lmdb_space.c
 void lmdb_space_start(struct lmdb_store *self);
 void lmdb_make_room(struct lmdb_store *self, uint64_t bytes); // for a commit that writes about as many
+bool lmdb_room_is_out(struct lmdb_store *self);               // as that commit has found, perhaps
 bool lmdb_give_up_reserve(struct lmdb_store *self);           // true: there was one
 enum nq_status lmdb_space(struct store *store, struct store_space *space);
 

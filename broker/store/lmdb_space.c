@@ -155,6 +155,21 @@ void lmdb_make_room(struct lmdb_store *self, uint64_t bytes)
     }
 }
 
+// What a commit takes is an estimate: it may have had all that it seemed to need, and met the end of the medium all the same.
+bool lmdb_room_is_out(struct lmdb_store *self)
+{
+    struct stat status;
+    if (self->room_refused) {
+        return true;
+    }
+    if (!self->can_allocate || fstat(self->data_fd, &status) != 0) {
+        return false;
+    }
+    uint64_t end = (uint64_t)status.st_size > self->allocated_bytes ? (uint64_t)status.st_size : self->allocated_bytes;
+    int rc = allocate(self, end + STEP_BYTES_MIN);
+    return rc == ENOSPC || rc == EDQUOT;
+}
+
 // What is free inside the file counts as free: it was drained, and is written again before the file grows.
 enum nq_status lmdb_space(struct store *store, struct store_space *space)
 {

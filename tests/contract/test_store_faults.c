@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "crash_life.h"
+#include "io_hooks.h"
+#include "store_files.h"
 
 enum { COMMITS = 45, FAULTS_MAX = 2000 };
 
@@ -113,4 +115,63 @@ Test(store_faults, a_disk_that_stays_full_ends_no_store_without_saying_so)
 Test(store_faults, a_disk_that_was_full_once_loses_nothing)
 {
     live_through((struct crash_fault){.kind = CRASH_FAULT_ANY, .error = ENOSPC});
+}
+
+// A medium on which, but for the reserve, no more is left than the store asks for as what a commit needs. A write beyond that is cut
+// short, which LMDB takes for an error of the medium.
+struct tight {
+    size_t room; // how long the data file can become
+    bool refused;
+};
+
+static bool is_of(const struct io_call *call, const char *file)
+{
+    const char *name = call->path == NULL ? NULL : strrchr(call->path, '/');
+    return name != NULL && strcmp(name + 1, file) == 0;
+}
+
+static int leave_no_more(void *context, const struct io_call *call)
+{
+    struct tight *tight = context;
+    if (call->kind == IO_UNLINK && is_of(call, "reserve")) {
+        tight->room = SIZE_MAX;
+    }
+    if (tight->room == SIZE_MAX || !is_of(call, "data.mdb")) {
+        return 0;
+    }
+    if (call->kind == IO_RESIZE && call->grows_only) {
+        tight->refused = !tight->refused; // the first time: it asks for what will be needed later, too
+        tight->room = tight->refused ? tight->room : call->len;
+        return tight->refused ? ENOSPC : 0;
+    }
+    return call->kind == IO_WRITE && (size_t)call->offset + call->len > tight->room ? EIO : 0;
+}
+
+// Where items do not stand behind all others their pages are split in the middle, and hold less than they could.
+static void fill_tightly(enum store_kind kind)
+{
+    enum { ITEMS = 30000 };
+    struct store_rig rig;
+    char parent[sizeof(rig.parent)];
+    rig_make_parent(parent, sizeof(parent));
+    rig_start_in(&rig, kind, parent, 1 << 20);
+    struct tight tight = {.room = file_bytes(rig.dir)};
+    const struct io_watcher watcher = {.folder = rig.dir, .context = &tight, .before = leave_no_more};
+    io_watch(&watcher);
+    rig_put(&rig, (struct rig_put){9, 1, .count = 1, .body_len = 1});
+    rig_commit(&rig);
+    free(rig_load(rig.store)); // a checkpoint, where there are some
+    rig_put(&rig, (struct rig_put){1, 1, .count = ITEMS, .body_len = 1});
+    rig_commit(&rig);
+    free(rig_load(rig.store));
+    io_watch(NULL);
+    cr_assert_eq(tight.room, SIZE_MAX, "it had enough without the reserve");
+    rig_end(&rig);
+}
+
+Test(store_faults, a_commit_that_takes_more_room_than_was_reckoned_has_the_reserve)
+{
+    for (enum store_kind kind = STORE_LMDB; kind <= STORE_DISK; kind++) {
+        fill_tightly(kind);
+    }
 }
