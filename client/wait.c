@@ -31,7 +31,7 @@ enum nq_status client_wait(struct nq_client *client, bool (*ready)(void *user), 
         if (kind == WAIT_INTERRUPTIBLE && take_interrupt(client)) {
             return NQ_INTERRUPTED;
         }
-        client->now_ms = connection_now_ms();
+        (void)client_until(client, 0); // the host may have stood still in here, too
         if (client->now_ms >= until_ms) {
             return NQ_TIMED_OUT;
         }
