@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client.h"
 #include "test_client_fixture.h"
 
 static enum nq_status produce(struct nq_producer *producer, int from, int count)
@@ -179,11 +180,13 @@ Test(producer, flush_times_out_and_close_calls_back)
     rig_end(&rig);
 }
 
-// Two runs, of items 1 to 2 and 3 to 5, that nobody answers; the second one left later. False: the first was given up sooner.
-static bool send_two_runs(struct nq_producer *producer, uint64_t timeout_ms)
+// Two runs, of items 1 to 2 and 3 to 5, that nobody answers; the second one left later. False: it was too late, and the first given up or the
+// connection taken for dead.
+static bool send_two_runs(const struct rig *rig, struct nq_producer *producer, uint64_t timeout_ms)
 {
     return produce(producer, 1, 2) == NQ_OK && nq_producer_flush(producer, timeout_ms / 2) == NQ_TIMED_OUT &&
-           produce(producer, 3, 3) == NQ_OK && nq_producer_flush(producer, 1) == NQ_TIMED_OUT;
+           produce(producer, 3, 3) == NQ_OK && nq_producer_flush(producer, 1) == NQ_TIMED_OUT &&
+           rig->client->session.state == SESSION_UP && rig->client->tracker.unsent.count == 0;
 }
 
 // Then until the first run is given up. A machine that stood still meanwhile gets another try, with more time.
@@ -192,7 +195,7 @@ static struct nq_producer *open_and_give_up_the_first_of_two(struct rig *rig)
     for (uint64_t timeout_ms = 400; timeout_ms < 60000; timeout_ms *= 2) {
         *rig = rig_make_with(timeout_ms);
         struct nq_producer *producer = open_and_pause(rig);
-        if (send_two_runs(producer, timeout_ms)) {
+        if (send_two_runs(rig, producer, timeout_ms)) {
             enum nq_status status = NQ_TIMED_OUT;
             while (status == NQ_TIMED_OUT) {
                 status = nq_producer_flush(producer, 1);
