@@ -20,7 +20,7 @@ enum {
     SESSIONS_MAX = 1024,
     LINK_SESSION = 1 << 20,
     NOTICE_US = 300 * 1000,
-    NQ_ITEMS_SEEN_MAX = 64,
+    NQ_ITEMS_SEEN_MAX = 1024,
     MARGIN_US = 30 * 1000
 }; // the broker's time is that of its turn, which gathers for a while
 
@@ -314,7 +314,7 @@ static void check_failures(const struct wire_get_reply *get, size_t i)
 
 static void check_get(const struct link *link, struct asked *asked, uint64_t get_id, const struct wire_get_reply *get)
 {
-    struct oracle_grant grants[NQ_ITEMS_SEEN_MAX];
+    static struct oracle_grant grants[NQ_ITEMS_SEEN_MAX]; // too much for a fiber
     uint64_t lease_ms = get->lease_ms < get->hold_max_ms ? get->lease_ms : get->hold_max_ms;
     uint64_t session_no = session_no_of(link);
     bool in_order =
