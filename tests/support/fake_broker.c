@@ -56,7 +56,7 @@ static bool open_router(struct fake_broker *self)
     for (int tries = 0; zmq_bind(self->router, first ? "tcp://127.0.0.1:*" : self->endpoint) != 0; tries++) {
         struct timespec moment = {.tv_nsec = 1000000}; // the old listener is closed by another thread
         (void)nanosleep(&moment, NULL);
-        if (tries > 2000) {
+        if (tries > 30000) {
             return false;
         }
     }
@@ -184,7 +184,7 @@ static void *broker_main(void *argument)
             }
         }
         (void)pthread_mutex_lock(&self->mutex);
-        if (!self->paused) {
+        if (!self->paused && !atomic_load(&self->disconnect)) { // nothing of the old connections is looked at any more
             take_frames(self, arena);
             nq_arena_reset(arena);
             fake_model_time(&self->model, arena, now_ms());
@@ -248,7 +248,9 @@ void fake_broker_drop_answers(struct fake_broker *self, int count)
 
 void fake_broker_disconnect(struct fake_broker *self)
 {
+    (void)pthread_mutex_lock(&self->mutex); // behind what it is just answering
     atomic_store(&self->disconnect, true);
+    (void)pthread_mutex_unlock(&self->mutex);
 }
 
 void fake_broker_disconnect_after(struct fake_broker *self, int answers)

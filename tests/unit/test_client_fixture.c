@@ -1,5 +1,6 @@
 #include "test_client_fixture.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,12 +38,13 @@ enum nq_status rig_put(struct rig *rig, const char *queue, const char *text)
 
 bool rig_wait(struct rig *rig, const char *queue, bool (*ok)(const struct fake_counts *counts))
 {
-    uint64_t until_ms = connection_now_ms() + 5000;
+    uint64_t until_ms = connection_now_ms() + PATIENCE_MS;
     while (connection_now_ms() < until_ms) {
         struct fake_counts counts = fake_broker_counts(rig->broker, queue);
         if (ok(&counts)) {
             return true;
         }
+        (void)sched_yield(); // the broker wants the lock, too
     }
     return false;
 }
