@@ -122,10 +122,15 @@ Test(async, a_cancel_goes_again_behind_its_get_when_the_session_was_unknown)
     cr_assert_eq(nq_cancel(rig.client, request), NQ_OK);
     cr_assert_eq(nq_client_process(rig.client), NQ_OK);
     fake_broker_pause(rig.broker, false);
-    cr_assert_eq(nq_wait_completion(rig.client, 5000, &completion), NQ_OK);
+    cr_assert_eq(nq_wait_completion(rig.client, PATIENCE_MS, &completion), NQ_OK);
     cr_assert_eq(completion.request, request);
     cr_assert_eq(completion.status, NQ_CANCELLED);
     rig_end(&rig);
+}
+
+static bool is_put(const struct fake_counts *counts)
+{
+    return counts->puts == 1;
 }
 
 // The broker forgets its streams with the session, and so would take what comes again for another item.
@@ -136,6 +141,8 @@ Test(async, what_is_unanswered_at_the_end_is_not_put_again, .timeout = 60)
     cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
     fake_broker_disconnect_after(rig.broker, 2);
     cr_assert_neq(nq_start_put(rig.client, "q", &body, 1, NULL, NULL), 0);
+    cr_assert_eq(nq_client_process(rig.client), NQ_OK);
+    cr_assert(rig_wait(&rig, "q", is_put)); // its end waits for a moment only
     nq_client_destroy(&rig.client);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 1);
     rig_end(&rig);
