@@ -235,7 +235,7 @@ Test(client, extend_asks_for_the_lease_of_the_get_unless_told)
     cr_assert_eq(nq_extend(rig.client, item, 9000), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").extend_ms, 9000);
     cr_assert_neq(nq_start_extend(rig.client, item, 0, NULL), 0);
-    cr_assert_eq(nq_wait_completion(rig.client, 5000, &completion), NQ_OK);
+    cr_assert_eq(nq_wait_completion(rig.client, PATIENCE_MS, &completion), NQ_OK);
     cr_assert_eq(completion.status, NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").extend_ms, 7000);
     cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);

@@ -73,7 +73,7 @@ Test(limits, a_started_put_leaves_in_parts_when_only_a_smaller_frame_is_taken)
     fake_broker_disconnect(rig.broker);
     for (size_t accepted = 0; accepted < 6;) {
         struct nq_completion completion;
-        cr_assert_eq(nq_wait_completion(rig.client, 10000, &completion), NQ_OK);
+        cr_assert_eq(nq_wait_completion(rig.client, PATIENCE_MS, &completion), NQ_OK);
         cr_assert_eq(completion.status, NQ_OK, "%s", nq_error_text(rig.client));
         accepted += completion.accepted;
     }
@@ -90,7 +90,7 @@ Test(limits, a_started_put_need_not_fit_a_frame_nor_limits_that_are_not_told_yet
     struct nq_body bodies[2] = {{.data = large, .len = sizeof large}, {.data = large, .len = sizeof large}};
     struct nq_completion completion;
     cr_assert_neq(nq_start_put(rig.client, "q", bodies, 2, NULL, NULL), 0, "%s", nq_error_text(rig.client));
-    cr_assert_eq(nq_wait_completion(rig.client, 20000, &completion), NQ_OK);
+    cr_assert_eq(nq_wait_completion(rig.client, PATIENCE_MS, &completion), NQ_OK);
     cr_assert_eq(completion.status, NQ_OK, "%s", nq_error_text(rig.client));
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
     rig_end(&rig);
@@ -226,7 +226,7 @@ Test(limits, streams_of_queues_unused_for_long_are_forgotten)
     cr_assert_eq(client_stream(rig.client, "waits", 0), waits);
     cr_assert_eq(waits->number, number);
     fake_broker_pause(rig.broker, false);
-    cr_assert_eq(nq_wait_completion(rig.client, 10000, &completion), NQ_OK);
+    cr_assert_eq(nq_wait_completion(rig.client, PATIENCE_MS, &completion), NQ_OK);
     cr_assert_eq(completion.status, NQ_OK);
     cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK); // on another stream
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 2);
