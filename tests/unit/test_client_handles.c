@@ -23,7 +23,7 @@ static void fill_queue(struct rig *rig, int count)
     struct nq_producer *producer;
     cr_assert_eq(nq_producer_open(rig->client, "q", NULL, &producer), NQ_OK);
     cr_assert_eq(produce(producer, 0, count), NQ_OK);
-    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
 }
 
 Test(producer, gathers_and_confirms)
@@ -32,9 +32,9 @@ Test(producer, gathers_and_confirms)
     struct nq_producer *producer;
     cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
     cr_assert_eq(produce(producer, 0, 5000), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(nq_producer_confirmed(producer), 5000);
-    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
     cr_assert_null(producer);
     struct fake_counts counts = fake_broker_counts(rig.broker, "q");
     cr_assert_eq(counts.puts, 5000);
@@ -42,7 +42,8 @@ Test(producer, gathers_and_confirms)
     rig_end(&rig);
 }
 
-// What each answer makes room for is gathered, not sent at once: a frame for each window of 100, and a few when the machine stalls.
+// What each answer makes room for is gathered, not sent at once: a frame for each window of 100, and a few when the machine stalls (which
+// is seen by the time that passes: nobody who puts more within 5 ms sends less).
 // (Who sends at once may fall into step with the answers and still send whole windows, so it is tried several times.)
 Test(producer, at_its_window_sends_whole_windows)
 {
@@ -53,12 +54,15 @@ Test(producer, at_its_window_sends_whole_windows)
     uint64_t frames = 0;
     for (int round = 1; round <= 6; round++) {
         struct nq_producer *producer;
+        uint64_t began_ms = connection_now_ms();
         cr_assert_eq(nq_producer_open(rig.client, "q", &options, &producer), NQ_OK);
         cr_assert_eq(produce(producer, 0, 3000), NQ_OK);
-        cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+        cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
         struct fake_counts counts = fake_broker_counts(rig.broker, "q");
         cr_assert_eq(counts.puts, 3000u * (unsigned)round);
-        cr_assert_lt(counts.frames - frames, 54, "%zu frames for 30 windows", (size_t)(counts.frames - frames));
+        uint64_t took_ms = connection_now_ms() - began_ms;
+        cr_assert_lt(counts.frames - frames, 54 + took_ms / 5, "%zu frames for 30 windows in %zu ms",
+                     (size_t)(counts.frames - frames), (size_t)took_ms);
         frames = counts.frames;
     }
     rig_end(&rig);
@@ -75,13 +79,13 @@ Test(producer, keeps_the_first_failure_and_its_item)
     options.window_items = 300;
     cr_assert_eq(nq_producer_open(rig.client, "q", &options, &producer), NQ_OK);
     cr_assert_eq(produce(producer, 0, 5000), NQ_FULL);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_FULL);
+    cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_FULL);
     const struct nq_producer_failure *failure = nq_producer_failure(producer);
     cr_assert_eq(failure->failed_index, 1234);
     cr_assert_not(failure->outcome_unknown);
     cr_assert_eq(nq_producer_confirmed(producer), 1234);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 1234);
-    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_FULL);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_FULL);
     rig_end(&rig);
 }
 
@@ -102,7 +106,7 @@ Test(producer, lost_answers_and_a_reconnect_store_each_item_once)
     cr_assert_eq(produce(producer, 0, 1000), NQ_OK);
     fake_broker_disconnect_after(rig.broker, 2);
     cr_assert_eq(produce(producer, 1000, 9000), NQ_OK);
-    cr_assert_eq(nq_producer_close(&producer, 8000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 10000);
     struct nq_item *items[200];
     size_t count;
@@ -126,7 +130,7 @@ Test(producer, headers_of_some_items)
     cr_assert_eq(produce(producer, 0, 3), NQ_OK);
     cr_assert_eq(nq_producer_put(producer, &with), NQ_OK);
     cr_assert_eq(produce(producer, 4, 3), NQ_OK);
-    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
     struct nq_item *items[10];
     size_t count = 0;
     cr_assert_eq(nq_get_many(rig.client, "q", 10, NULL, items, &count), NQ_OK);
@@ -147,36 +151,35 @@ Test(producer, goes_on_after_an_item_whose_headers_are_too_large)
     struct nq_producer *producer;
     cr_assert_eq(nq_producer_open(rig.client, "q", NULL, &producer), NQ_OK);
     cr_assert_eq(produce(producer, 0, 1), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(nq_producer_put(producer, &with), NQ_TOO_LARGE);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK, "nothing is to be sent: %s", nq_error_text(rig.client));
+    cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OK, "nothing is to be sent: %s", nq_error_text(rig.client));
     header.value_len = 1;
     cr_assert_eq(nq_producer_put(producer, &with), NQ_OK);
     cr_assert_eq(produce(producer, 2, 1), NQ_OK);
-    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").puts, 3);
     rig_end(&rig);
 }
 
-// One item is stored, then the broker answers nothing any more.
-static struct nq_producer *open_and_pause(struct rig *rig)
+// One item is stored, then the broker answers nothing any more. False: it was given up before that.
+static bool open_and_pause(struct rig *rig, struct nq_producer **producer)
 {
-    struct nq_producer *producer;
-    cr_assert_eq(nq_producer_open(rig->client, "q", NULL, &producer), NQ_OK);
-    cr_assert_eq(produce(producer, 0, 1), NQ_OK);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_open(rig->client, "q", NULL, producer), NQ_OK);
+    bool stored = produce(*producer, 0, 1) == NQ_OK && nq_producer_flush(*producer, PATIENCE_MS) == NQ_OK;
     fake_broker_pause(rig->broker, true);
-    return producer;
+    return stored;
 }
 
 Test(producer, flush_times_out_and_close_calls_back)
 {
     struct rig rig = rig_make();
-    struct nq_producer *producer = open_and_pause(&rig);
+    struct nq_producer *producer;
+    cr_assert(open_and_pause(&rig, &producer));
     cr_assert_eq(produce(producer, 1, 10), NQ_OK);
     cr_assert_eq(nq_producer_flush(producer, 20), NQ_TIMED_OUT);
     fake_broker_pause(rig.broker, false);
-    cr_assert_eq(nq_producer_close(&producer, 5000), NQ_OK);
+    cr_assert_eq(nq_producer_close(&producer, PATIENCE_MS), NQ_OK);
     rig_end(&rig);
 }
 
@@ -194,8 +197,8 @@ static struct nq_producer *open_and_give_up_the_first_of_two(struct rig *rig)
 {
     for (uint64_t timeout_ms = 400; timeout_ms < 60000; timeout_ms *= 2) {
         *rig = rig_make_with(timeout_ms);
-        struct nq_producer *producer = open_and_pause(rig);
-        if (send_two_runs(rig, producer, timeout_ms)) {
+        struct nq_producer *producer;
+        if (open_and_pause(rig, &producer) && send_two_runs(rig, producer, timeout_ms)) {
             enum nq_status status = NQ_TIMED_OUT;
             while (status == NQ_TIMED_OUT) {
                 status = nq_producer_flush(producer, 1);
@@ -204,7 +207,7 @@ static struct nq_producer *open_and_give_up_the_first_of_two(struct rig *rig)
             return producer;
         }
         fake_broker_pause(rig->broker, false);
-        (void)nq_producer_close(&producer, 5000);
+        (void)nq_producer_close(&producer, PATIENCE_MS);
         rig_end(rig);
     }
     cr_assert_fail("the first run was always given up before the second one left");
@@ -219,10 +222,10 @@ Test(producer, what_is_under_way_behind_a_failure_may_be_stored)
     const struct nq_producer_failure *failure = nq_producer_failure(producer);
     cr_assert_eq(failure->failed_index, 1);
     cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OUTCOME_UNKNOWN);
     cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
     fake_broker_pause(rig.broker, false);
-    (void)nq_producer_close(&producer, 5000);
+    (void)nq_producer_close(&producer, PATIENCE_MS);
     rig_end(&rig);
 }
 
@@ -232,12 +235,12 @@ Test(producer, what_is_stored_behind_one_that_was_given_up_is_among_the_unknown)
     struct rig rig;
     struct nq_producer *producer = open_and_give_up_the_first_of_two(&rig);
     fake_broker_pause(rig.broker, false); // on a slow machine the second one is given up, too
-    cr_assert_eq(nq_producer_flush(producer, 5000), NQ_OUTCOME_UNKNOWN);
+    cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OUTCOME_UNKNOWN);
     const struct nq_producer_failure *failure = nq_producer_failure(producer);
     cr_assert_eq(failure->failed_index, 1);
     cr_assert_eq(failure->unknown_count, 5, "%zu", (size_t)failure->unknown_count);
     cr_assert_eq(nq_producer_confirmed(producer), 1);
-    (void)nq_producer_close(&producer, 5000);
+    (void)nq_producer_close(&producer, PATIENCE_MS);
     rig_end(&rig);
 }
 
@@ -258,14 +261,15 @@ static struct nq_consumer *finish_one_and_lose_two(struct rig *rig, uint64_t max
     fill_queue(rig, 3);
     struct nq_consumer *consumer = open_consumer(rig, 3, max_items);
     struct nq_item *item;
-    cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
     cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
-    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_flush(consumer, PATIENCE_MS), NQ_OK);
     fake_broker_forget_sessions(rig->broker);
     return consumer;
 }
 
-Test(consumer, hands_out_in_order_and_confirms_dones)
+// Returns how many gets that took.
+static uint64_t get_3000(void)
 {
     struct rig rig = rig_make();
     fill_queue(&rig, 3000);
@@ -273,18 +277,28 @@ Test(consumer, hands_out_in_order_and_confirms_dones)
     cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
     struct nq_item *item;
     for (uint64_t i = 1; i <= 3000; i++) {
-        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
         cr_assert_eq(nq_item_seq(item), i);
         cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     }
     cr_assert_eq(nq_consumer_get(consumer, 0, &item), NQ_EMPTY);
-    cr_assert_eq(nq_consumer_flush(consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_flush(consumer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(nq_consumer_confirmed(consumer), 3000);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     struct fake_counts counts = fake_broker_counts(rig.broker, "q");
     cr_assert_eq(counts.done, 3000);
-    cr_assert_lt(counts.gets, 300); // prefetch has grown
     rig_end(&rig);
+    return counts.gets;
+}
+
+// Prefetch grows as long as answers come quickly: on a machine that stands still now and then, another time.
+Test(consumer, hands_out_in_order_and_confirms_dones)
+{
+    uint64_t gets = get_3000();
+    for (int i = 0; gets >= 300 && i < 5; i++) {
+        gets = get_3000();
+    }
+    cr_assert_lt(gets, 300, "%zu gets of 3000 items", (size_t)gets);
 }
 
 Test(consumer, prefetch_stays_zero_on_a_bounded_queue)
@@ -296,11 +310,11 @@ Test(consumer, prefetch_stays_zero_on_a_bounded_queue)
     cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
     struct nq_item *item;
     for (int i = 0; i < 10; i++) {
-        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
         cr_assert_leq(fake_broker_counts(rig.broker, "q").leased, 2); // this one, and the one whose done is on its way
         cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     }
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").ready, 10);
     rig_end(&rig);
 }
@@ -312,11 +326,11 @@ Test(consumer, never_asks_for_more_than_max_items)
     struct nq_consumer *consumer = open_consumer(&rig, 50, 7);
     struct nq_item *item;
     for (int i = 0; i < 7; i++) {
-        cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
         cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     }
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_EMPTY);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_EMPTY);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     struct fake_counts counts = fake_broker_counts(rig.broker, "q");
     cr_assert_eq(counts.done, 7);
     cr_assert_eq(counts.ready, 93);
@@ -332,11 +346,11 @@ Test(consumer, asks_again_for_what_was_lost_or_given_back_before_it_was_handed_o
     struct nq_item *item;
     cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
         cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     }
     cr_assert_eq(nq_consumer_get(consumer, 0, &item), NQ_EMPTY);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").done, 3);
     rig_end(&rig);
 }
@@ -351,7 +365,7 @@ Test(consumer, waits_no_longer_than_asked_when_what_was_got_ahead_is_lost, .time
         cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
     }
     cr_assert_eq(nq_consumer_get(consumer, 0, &item), NQ_EMPTY);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     rig_end(&rig);
 }
 
@@ -366,8 +380,8 @@ Test(consumer, close_gives_back_what_was_prefetched)
     fill_queue(&rig, 100);
     struct nq_consumer *consumer = open_consumer(&rig, 50, 0);
     struct nq_item *item;
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     cr_assert(rig_wait(&rig, "q", all_but_one_ready));
     cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK); // still ours
     rig_end(&rig);
@@ -385,10 +399,10 @@ Test(consumer, nothing_is_got_ahead_at_most_once)
     options.at_most_once = true;
     cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
     for (int i = 0; i < 100; i++) {
-        cr_assert_eq(nq_consumer_get(consumer, 5000, &item), NQ_OK);
+        cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
         cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     }
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(fake_broker_counts(rig.broker, "q").ready, 100);
     rig_end(&rig);
 }
@@ -403,17 +417,17 @@ Test(consumer, requeue_and_lost_leases_are_told_apart)
     options.prefetch = 0;
     cr_assert_eq(nq_consumer_open(rig.client, "q", &options, &consumer), NQ_OK);
     struct nq_item *item;
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
     struct nq_requeue_options failed = {.failed = true};
     cr_assert_eq(nq_consumer_requeue(consumer, &item, &failed), NQ_OK);
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
     cr_assert_eq(nq_item_failures(item), 1);
     fake_broker_change_store(rig.broker);
     fake_broker_disconnect(rig.broker);
     cr_assert_eq(nq_ping(rig.client, NULL), NQ_OK);
     cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     cr_assert_eq(nq_consumer_lost(consumer), 1);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     rig_end(&rig);
 }
 
@@ -424,13 +438,13 @@ Test(consumer, shut_down_and_interrupted)
     struct nq_consumer *consumer;
     cr_assert_eq(nq_consumer_open(rig.client, "q", NULL, &consumer), NQ_OK);
     struct nq_item *item;
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_OK);
     cr_assert_eq(nq_consumer_done(consumer, &item), NQ_OK);
     nq_interrupt(rig.client);
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_INTERRUPTED);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_INTERRUPTED);
     cr_assert_eq(nq_shutdown(rig.client, "q", false, NULL), NQ_OK);
-    cr_assert_eq(nq_consumer_get(consumer, 1000, &item), NQ_SHUT_DOWN);
-    cr_assert_eq(nq_consumer_close(&consumer, 5000), NQ_OK);
+    cr_assert_eq(nq_consumer_get(consumer, PATIENCE_MS, &item), NQ_SHUT_DOWN);
+    cr_assert_eq(nq_consumer_close(&consumer, PATIENCE_MS), NQ_OK);
     rig_end(&rig);
 }
 
