@@ -18,7 +18,7 @@ from .client import Client, Item, Keeper, Status, WAIT_FOREVER
 from .group import ControlGroup
 from .keys import KeyRing, read_key
 from .lab import Broker, Lab, Result, until
-from .runner import Skip, check, check_equal, main, scenario
+from .runner import Skip, check, check_equal, given_time, main, scenario
 
 __all__ = ["Client", "ControlGroup", "Item", "Keeper", "Status", "WAIT_FOREVER", "Broker", "Lab", "Result", "until", "KeyRing", "read_key",
-           "Skip", "check", "check_equal", "main", "scenario"]
+           "Skip", "check", "check_equal", "given_time", "main", "scenario"]

@@ -1,6 +1,7 @@
 """Runs the scenarios of one test program: one report line each, the broker's log when one fails, a summary as the last line."""
 import argparse
 import faulthandler
+import functools
 import random
 import signal
 import sys
@@ -26,6 +27,20 @@ def scenario(function=None, *, timeout=240, long_timeout=None, long_only=False):
         _scenarios.append((it, timeout, long_timeout or timeout, long_only))
         return it
     return mark(function) if function else mark
+
+
+def given_time(attempt):
+    """Of attempt(lab, scale) makes a scenario for times that a machine can stand still for: when it fails, it is made again with times of twice
+    the length, and again. What is broken fails each time; not for what is left to chance."""
+    @functools.wraps(attempt)
+    def scaled(lab):
+        for scale in (1, 2):
+            try:
+                return attempt(lab, scale)
+            except (AssertionError, IndexError, ValueError) as why:  # the latter of answers without the items that were expected
+                lab.note("made again with more time: %s" % str(why).split("\n", 1)[0])
+        return attempt(lab, 4)
+    return scaled
 
 
 def check(condition, text, *values):

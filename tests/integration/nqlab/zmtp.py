@@ -60,8 +60,9 @@ class Peer:
             pass
         return data
 
-    def was_closed(self):
-        """Waits until the other side has closed, up to the socket's timeout."""
+    def was_closed(self, timeout=60):
+        """Waits until the other side has closed, so long at most."""
+        self.line.settimeout(timeout)
         try:
             while self.line.recv(65536):
                 pass
@@ -77,7 +78,7 @@ class Peer:
             self.line.shutdown(socket.SHUT_WR)
         except OSError:  # it has closed already
             pass
-        self.was_closed()
+        self.was_closed(10)
         self.close()
 
     def close(self):
