@@ -5,7 +5,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import Keeper, Status, check, check_equal, main, scenario, until
+from nqlab import Keeper, Status, check, check_equal, given_time, main, scenario, until
 
 
 def seconds_until(condition, timeout, what):
@@ -87,15 +87,17 @@ def stopped(lab):
     broker = lab.broker("--session-timeout", "2s", "--session-grace", "500ms")
     long_lease(broker)
     broker.produce("q", "a").expect(0)
-    consumer = busy_consumer(lab, broker, script="sleep 1; cat; echo")
+    consumer = busy_consumer(lab, broker, script="while ! [ -e go ]; do sleep 0.05; done; cat; echo")
     consumer.signal(signal.SIGSTOP)
     stopped = time.monotonic()
+    until(lambda: broker.stat("q").ready == 1, 20 * lab.slow, "the item is ready again")
     other = broker.client()
-    item = other.get_one("q", wait_ms=int(20000 * lab.slow))
+    item = other.get_one("q")
     took = time.monotonic() - stopped
     lab.note("with another after %.1f s (session timeout 2 s)" % took)
     check(1 < took < 8 * lab.slow, "took %.1f s", took)
     check_equal((item.body, item.failures), (b"a", 1), "item")
+    lab.write("go", b"")
     consumer.signal(signal.SIGCONT)
     check_equal(other.task_done(item).status, Status.OK, "the new holder's done")
     broker.produce("q", "next").expect(0)
@@ -106,9 +108,10 @@ def stopped(lab):
 
 
 @scenario
-def silent(lab):
+@given_time
+def silent(lab, scale):
     """a connected client that says nothing ends after session_timeout"""
-    broker = lab.broker("--session-timeout", "1s", "--session-grace", "300ms", memory=True)
+    broker = lab.broker("--session-timeout", "%ds" % scale, "--session-grace", "300ms", memory=True)
     long_lease(broker)
     client = broker.client()
     client.put("q", "a")
@@ -116,46 +119,49 @@ def silent(lab):
     client.get_one("q")
     until(lambda: broker.stat("q").ready == 1, 15 * lab.slow, "the item is ready again")
     took = time.monotonic() - before
-    check(0.8 < took < 5 * lab.slow, "took %.1f s", took)
+    check(0.8 * scale < took < 5 * lab.slow * scale, "took %.1f s", took)
     check_equal(client.call("stat", queue="q").status, Status.NO_SESSION, "the silent session")
 
 
 @scenario
-def busy_but_renewing(lab):
+@given_time
+def busy_but_renewing(lab, scale):
     """a client whose keeper renews lives on, however long it works"""
-    broker = lab.broker("--session-timeout", "3s", "--session-grace", "300ms", memory=True)
+    broker = lab.broker("--session-timeout", "%ds" % (3 * scale), "--session-grace", "300ms", memory=True)
     client = broker.client()
     client.put("q", "a")
     item = client.get_one("q")
     keeper = Keeper(client, 0.3)
     keeper.start()
-    time.sleep(7)
+    time.sleep(7 * scale)
     keeper.stop()
     check_equal(set(keeper.statuses), {Status.OK}, "renewals")
     check_equal(client.task_done(item).status, Status.OK, "done")
 
 
 @scenario
-def slow_command(lab):
+@given_time
+def slow_command(lab, scale):
     """a command longer than session_timeout and lease keeps its item"""
-    broker = lab.broker("--session-timeout", "3s", "--session-grace", "500ms", memory=True)
+    broker = lab.broker("--session-timeout", "%ds" % (3 * scale), "--session-grace", "500ms", memory=True)
     broker.produce("q", "a").expect(0)
-    broker.consume("q", "-n", "1", "--lease", "3s", "--", "sleep", "7").expect(0)
+    broker.consume("q", "-n", "1", "--lease", "%ds" % (3 * scale), "--", "sleep", str(7 * scale)).expect(0)
     stat = broker.stat("q")
     check_equal((stat.dones, stat.failed, stat.redelivered), (1, 0, 0), "stat")
 
 
 @scenario
-def stuck(lab):
+@given_time
+def stuck(lab, scale):
     """hold_max: a stuck worker must let go, though its keeper renews"""
     broker = lab.broker(memory=True)
-    broker.admin("declare", "q", "--lease", "1s", "--hold-max", "3s").expect(0)
+    broker.admin("declare", "q", "--lease", "%ds" % scale, "--hold-max", "%ds" % (3 * scale)).expect(0)
     broker.produce("q", "a").expect(0)
     before = time.monotonic()
     busy_consumer(lab, broker)
     item = broker.client().get_one("q", wait_ms=int(20000 * lab.slow))
     took = time.monotonic() - before
-    check(1.5 < took < 8 * lab.slow, "took %.1f s", took)
+    check(1.5 * scale < took < 8 * lab.slow * scale, "took %.1f s", took)
     check_equal(item.failures, 1, "failures")
 
 
