@@ -3,7 +3,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import Keeper, Status, WAIT_FOREVER, check, check_equal, main, scenario
+from nqlab import Keeper, Status, WAIT_FOREVER, check, check_equal, given_time, main, scenario
 from nqlab.client import items_of
 
 
@@ -45,10 +45,15 @@ def requeue_with_delay(lab):
     client = broker.client()
     client.put("q", "a", "b")
     first = client.get_one("q")
-    client.requeue(first, delay_ms=400)
+    client.requeue(first, delay_ms=3600000)
     check_equal(client.stat("q").delayed, 1, "delayed")
     check_equal(client.get_one("q").body, b"b", "the next")
-    back = client.get_one("q", wait_ms=10000)
+    client.put("soon", "a", "b")
+    first, before = client.get_one("soon"), time.monotonic()
+    client.requeue(first, delay_ms=400)
+    broker.await_stat("soon", ready=2)
+    check(time.monotonic() - before >= 0.4, "back too early")
+    back = client.get_one("soon")
     check_equal((back.body, back.seq, back.delivery, back.failures), (b"a", 1, 2, 0), "back")
 
 
@@ -140,53 +145,56 @@ def lease_lost_but_nobody_has_it(lab):
 
 
 @scenario
-def keeper_renews(lab):
+@given_time
+def keeper_renews(lab, scale):
     """a slow worker keeps its lease as long as its keeper runs, at most hold_max"""
     broker = lab.broker(memory=True)
     client = broker.client()
-    client.declare("q", lease_ms=3000, hold_max_ms=6000)
+    client.declare("q", lease_ms=3000 * scale, hold_max_ms=6000 * scale)
     client.put("q", "slow")
     keeper = Keeper(client, 0.1)
     keeper.start()
     try:
         item, got = client.get_one("q"), time.monotonic()
-        while time.monotonic() < got + 4:
+        while time.monotonic() < got + 4 * scale:
             check_equal(broker.stat("q").leased, 1, "leased after %.1f s" % (time.monotonic() - got))
         broker.await_stat("q", ready=1, failed=1)
         held = time.monotonic() - got
-        check(held > 5, "held for %.1f s with hold_max 6 s", held)
-        check_equal(item.hold_max_ms, 6000, "hold_max in the answer")
+        check(held > 5 * scale, "held for %.1f s with hold_max %d s", held, 6 * scale)
+        check_equal(item.hold_max_ms, 6000 * scale, "hold_max in the answer")
     finally:
         keeper.stop()
     check_equal(set(keeper.statuses), {Status.OK}, "renewals")
 
 
 @scenario
-def extend_restarts_hold_max(lab):
+@given_time
+def extend_restarts_hold_max(lab, scale):
     broker = lab.broker(memory=True)
     client = broker.client()
-    client.declare("q", lease_ms=60000, hold_max_ms=3000)
+    client.declare("q", lease_ms=60000, hold_max_ms=3000 * scale)
     client.put("q", "a")
     item, got = client.get_one("q"), time.monotonic()
-    while time.monotonic() < got + 4:
+    while time.monotonic() < got + 4 * scale:
         check_equal(client.extend(item).status, Status.OK, "extend after %.1f s" % (time.monotonic() - got))
         time.sleep(0.2)
     check_equal(client.task_done(item).status, Status.OK, "done")
 
 
 @scenario
-def ttl(lab):
+@given_time
+def ttl(lab, scale):
     """ready and delayed items expire, never early; leased ones do not"""
     broker = lab.broker()
     client = broker.client()
-    client.declare("q", ttl_ms=3000)
+    client.declare("q", ttl_ms=3000 * scale)
     put_at = time.monotonic()
     client.put("q", "a", "b", "c")
     held = client.get_one("q")
     check_equal(client.stat("q").ready, 2, "ready")
     join = client.send("join", queue="q", wait_ms=WAIT_FOREVER)
     broker.await_stat("q", expired=2)
-    check(time.monotonic() - put_at >= 3, "expired too early")
+    check(time.monotonic() - put_at >= 3 * scale, "expired too early")
     check_equal(client.stat("q").leased, 1, "leased")
     client.task_done(held)
     check_equal(client.wait(join).status, Status.OK, "join")
@@ -244,7 +252,7 @@ def get_waits_and_times_out(lab):
     before = time.monotonic()
     check_equal(client.get("q", wait_ms=400)[0], Status.EMPTY, "get")
     took = time.monotonic() - before
-    check(0.35 < took < 0.4 + 2 * lab.slow, "took %.2f s", took)
+    check(0.35 < took < 15 * lab.slow, "took %.2f s", took)
     check_equal(broker.stat("q").waiting_gets, 0, "waiters")
 
 
