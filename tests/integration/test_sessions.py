@@ -2,13 +2,15 @@
 import sys
 
 sys.dont_write_bytecode = True
-from nqlab import Client, Status, WAIT_FOREVER, check, check_equal, main, scenario, until
+from nqlab import Client, Status, WAIT_FOREVER, check, check_equal, given_time, main, scenario, until
+
+PATIENT = ("--session-grace", "60s")  # for who comes back, however slow the machine is
 
 
 @scenario
 def lost_answer_of_a_put(lab):
     """sent again with the same numbers: one item"""
-    broker = lab.broker()
+    broker = lab.broker(*PATIENT)
     client = broker.client()
     put = client.send_put("q", "a", "b")
     client.lose_answer(put)
@@ -21,7 +23,7 @@ def lost_answer_of_a_put(lab):
 @scenario
 def lost_answer_of_a_get(lab):
     """the same items again, no second delivery"""
-    broker = lab.broker()
+    broker = lab.broker(*PATIENT)
     client = broker.client()
     client.put("q", "a", "b", "c")
     get = client.send("get", queue="q", max_items=2)
@@ -36,7 +38,7 @@ def lost_answer_of_a_get(lab):
 
 def lost_over(lab, end):
     """The answer of a get is lost as the broker ends; its lease is stored: after the start the same answer, good tokens."""
-    broker = lab.broker("--session-grace", "5s")
+    broker = lab.broker(*PATIENT)
     client = broker.client()
     client.put("q", "a", "b", "c")
     get = client.send("get", queue="q", max_items=2)
@@ -67,7 +69,7 @@ def lost_answer_of_a_get_over_a_crash(lab):
 @scenario
 def unnamed_gets_come_back(lab):
     """items of answered gets that HELLO does not name come back at once, uncounted"""
-    broker = lab.broker()
+    broker = lab.broker(*PATIENT)
     client = broker.client()
     client.put("q", *range(4))
     lost = client.send("get", queue="q", max_items=2)
@@ -85,7 +87,7 @@ def unnamed_gets_come_back(lab):
 @scenario
 def waiting_get_survives_a_reconnect(lab):
     """parked before, answered on the new connection, once"""
-    broker = lab.broker()
+    broker = lab.broker(*PATIENT)
     client, other = broker.client(), broker.client()
     get = client.send("get", queue="q", wait_ms=WAIT_FOREVER)
     broker.await_stat("q", waiting_gets=1)
@@ -106,7 +108,7 @@ def vanished_waiter_takes_nothing(lab):
     broker.await_stat("q", waiting_gets=1)
     gone.drop()
     other.put("q", "a")  # may go to the one that is gone, whose session ends soon
-    check_equal(other.task_done(other.get_one("q", wait_ms=15000)).status, Status.OK, "the item comes back")
+    check_equal(other.task_done(other.get_one("q", wait_ms=60000)).status, Status.OK, "the item comes back")
     broker.await_stat("q", waiting_gets=0)
     other.put("q", "b")
     item = other.get_one("q")
@@ -124,7 +126,7 @@ def goodbye(lab):
     client.get_one("q")
     check_equal(other.call("stat", queue="tmp").status, Status.OK, "temporary queue")
     client.goodbye()
-    item = other.get_one("q", wait_ms=10000)
+    item = other.get_one("q", wait_ms=60000)
     check_equal((item.body, item.failures), (b"a", 0), "item")
     until(lambda: other.call("stat", queue="tmp").status == Status.NO_SUCH_QUEUE, 20 * lab.slow, "the temporary queue is gone")
 
@@ -149,7 +151,7 @@ def dead_session_counts_taken_items(lab):
 @scenario
 def restart_keeps_leases_of_a_resumed_session(lab):
     """a graceful restart redelivers nothing whose lease still runs"""
-    broker = lab.broker("--session-grace", "5s")
+    broker = lab.broker(*PATIENT)
     client = broker.client()
     client.put("q", *range(4))
     held = client.get("q", 2)[1]
@@ -167,9 +169,10 @@ def restart_keeps_leases_of_a_resumed_session(lab):
 
 
 @scenario
-def restart_remembers_what_was_taken(lab):
+@given_time
+def restart_remembers_what_was_taken(lab, scale):
     """of a session that ends after a graceful restart only what the application had taken before counts as failed"""
-    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "%dms" % (1500 * scale))
     client = broker.client()
     client.declare("q", lease_ms=3600000)
     client.put("q", *range(4))
@@ -186,9 +189,10 @@ def restart_remembers_what_was_taken(lab):
 
 
 @scenario
-def unresumed_session_after_restart(lab):
+@given_time
+def unresumed_session_after_restart(lab, scale):
     """its leases come back after the session timeout"""
-    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "%dms" % (1500 * scale))
     client = broker.client()
     client.declare("q", lease_ms=3600000)  # only the end of its session brings the item back
     client.put("q", "a", "b")
@@ -201,9 +205,10 @@ def unresumed_session_after_restart(lab):
 
 
 @scenario
-def crash_makes_leases_ready(lab):
+@given_time
+def crash_makes_leases_ready(lab, scale):
     """kill -9: an unfinished item is there, flagged or on lease; a finished one is not"""
-    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "1500ms")
+    broker = lab.broker("--session-grace", "300ms", "--session-timeout", "%dms" % (1500 * scale))
     client = broker.client()
     client.put("q", "done", "held", "ready")
     done, _held = client.get("q", 2)[1]
