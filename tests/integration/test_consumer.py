@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import check, check_equal, main, scenario, until
+from nqlab import check, check_equal, given_time, main, scenario, until
 from nqlab.lab import Program
 
 
@@ -196,14 +196,23 @@ def command_not_found(lab):
     broker.await_stat("q", unfinished=1, leased=0)
 
 
+def has_pending(program, number):
+    """A signal that the program has not taken yet."""
+    with open("/proc/%d/status" % program.pid, encoding="ascii") as file:
+        pending = [int(line.split()[1], 16) for line in file if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask & 1 << (number - 1) for mask in pending)
+
+
 @scenario
 def sigterm_finishes_what_runs(lab):
     """SIGTERM: the running command ends, the item is done, nothing new is taken, exit 0"""
     broker = filled(lab, 5)
     started = lab.path("started")
-    consumer = broker.spawn("netqueue-consumer", "q", "--grace", "20s", "--", "sh", "-c", 'echo x >> "%s"; sleep 1; cat; echo' % started)
+    consumer = broker.spawn("netqueue-consumer", "q", "--grace", "20s", "--", "sh", "-c", 'echo x >> "%s"; while ! [ -e go ]; do sleep 0.05; done; cat; echo' % started)
     until(lambda: os.path.exists(started), 20 * lab.slow, "the command runs")
     consumer.signal(signal.SIGTERM)
+    until(lambda: not has_pending(consumer, signal.SIGTERM), 20 * lab.slow, "the signal is taken")
+    lab.write("go", b"")
     check_equal(consumer.wait(30).expect(0).out, b"0\n", "output")
     broker.await_stat("q", dones=1, ready=4, leased=0, failed=0)
 
@@ -231,7 +240,7 @@ def second_signal(lab):
     consumer.signal(signal.SIGTERM)
     time.sleep(0.2)
     check(consumer.running(), "the first signal ended it")
-    consumer.signal(signal.SIGTERM)
+    consumer.signal(signal.SIGINT)  # another one of the first would be the same one where that has not been taken yet
     consumer.wait(10)
     broker.await_stat("q", ready=1, leased=0, dones=0)
 
@@ -290,10 +299,11 @@ def lease_flags(lab):
 
 
 @scenario
-def slow_command_keeps_its_lease(lab):
+@given_time
+def slow_command_keeps_its_lease(lab, scale):
     """the keeper renews a short lease"""
     broker = filled(lab, 1)
-    broker.consume("q", "-n", "1", "--lease", "1500ms", "--", "sleep", "4").expect(0)
+    broker.consume("q", "-n", "1", "--lease", "%dms" % (1500 * scale), "--", "sleep", str(4 * scale)).expect(0)
     stat = broker.stat("q")
     check_equal((stat.dones, stat.redelivered, stat.failed), (1, 0, 0), "stat")
 
