@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import Status, check, check_equal, main, scenario, until
+from nqlab import Status, check, check_equal, given_time, main, scenario, until
 
 VOLATILE = {"waiting_gets", "waiting_puts", "waiting_joins", "consumers"}
 
@@ -53,9 +53,10 @@ def running_commands_are_not_disturbed(lab):
     broker = lab.broker("--session-grace", "20s")
     count = 12
     broker.produce("q", *[str(n) for n in range(count)]).expect(0)
-    consumers = [broker.spawn("netqueue-consumer", "q", "-j", "2", "--", "sh", "-c", 'sleep 1; echo "$(cat)"') for _ in range(2)]
+    consumers = [broker.spawn("netqueue-consumer", "q", "-j", "2", "--", "sh", "-c", 'while ! [ -e go ]; do sleep 0.1; done; echo "$(cat)"') for _ in range(2)]
     broker.await_stat("q", leased=lambda n: n >= 4)
     took = broker.restart()
+    lab.write("go", b"")
     broker.admin("join", "q", timeout=60).expect(0)
     broker.admin("shutdown", "q").expect(0)
     lines = [line for c in consumers for line in c.wait(30).expect(0).lines]
@@ -127,12 +128,14 @@ def programs_wait_for_the_broker(lab):
 
 
 @scenario
-def gone_for_good(lab):
+@given_time
+def gone_for_good(lab, scale):
     """a producer and a consumer whose broker does not come back end 69 within --timeout"""
     broker = lab.broker()
     broker.admin("declare", "q", "--maxsize", "1").expect(0)
-    producer = broker.spawn("netqueue-producer", "q", "--timeout", "2s", "a", "b")
-    consumer = broker.spawn("netqueue-consumer", "other", "--timeout", "2s")
+    patience = ["--timeout", "%ds" % (2 * scale)]
+    producer = broker.spawn("netqueue-producer", "q", *patience, "a", "b")
+    consumer = broker.spawn("netqueue-consumer", "other", *patience)
     broker.await_stat("q", waiting_puts=1)
     broker.await_stat("other", waiting_gets=1)
     broker.kill()
@@ -140,7 +143,7 @@ def gone_for_good(lab):
         before = time.monotonic()
         result = program.wait(20).expect(69)
         result.one_line_error()
-        check(time.monotonic() - before < 8 * lab.slow, "took %.1f s", time.monotonic() - before)
+        check(time.monotonic() - before < 8 * lab.slow * scale, "took %.1f s", time.monotonic() - before)
 
 
 @scenario
