@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from nqlab import check, check_equal, main, scenario, until
+from nqlab import check, check_equal, given_time, main, scenario, until
 from nqlab.proxy import Proxy
 
 
@@ -112,12 +112,13 @@ def stalls(lab):
 
 
 @scenario
-def connections_that_pass_nothing(lab):
+@given_time
+def connections_that_pass_nothing(lab, scale):
     """as behind a firewall that has forgotten them: after two thirds of --timeout the programs open new ones, and go on"""
-    broker = lab.broker("--session-timeout", "60s")
+    broker = lab.broker("--session-timeout", "5m")
     proxy = Proxy(broker.endpoint)
     text = b"".join(b"line %d\n" % i for i in range(1000))
-    patience = ["--timeout", "15s"]
+    patience = ["--timeout", "%ds" % (15 * scale)]
     consumer = lab.spawn("netqueue-consumer", "q", *patience, server=proxy.endpoint)
     with open(lab.write("in", text), "rb") as file:
         producer = lab.spawn("netqueue-producer", "q", "--rate", "500", *patience, stdin=file, server=proxy.endpoint)
