@@ -80,7 +80,7 @@ def item_flipped_while_the_broker_runs(lab):
     until(lambda: "queue q: item 8 is damaged" in log_of(broker), 20 * broker.lab.slow, lambda: "a line in the log: " + log_of(broker))
     stat = broker.await_stat("q", unfinished=0)
     check_equal((stat.quarantined, stat.dones), (1, len(bodies) - 1), "counted")
-    broker.admin("join", "q", "--wait", "5s").expect(0)
+    broker.admin("join", "q", "--wait", "60s").expect(0)
     broker.restart()
     check_equal(broker.stat("q").quarantined, 1, "remembered")
 

@@ -110,7 +110,7 @@ def other_limits(lab):
             break
     check_equal((len(got), status), (10, Status.LIMIT_REACHED), "leases")
     waits = [client.send("get", queue="w", wait_ms=WAIT_FOREVER) for _ in range(6)]
-    check(client.answered(waits[5], 5), "the sixth waiter is not answered")
+    check(client.answered(waits[5], 15 * lab.slow), "the sixth waiter is not answered")
     check(client.answers[waits[5]].status in (Status.LIMIT_REACHED, Status.BUSY), "the sixth waiter: %s", client.answers[waits[5]].status)
     other = broker.client()
     reply = other.put("d", *range(10), delay_ms=60000)

@@ -124,7 +124,7 @@ def window_and_rate(lab):
     before = time.monotonic()
     broker.produce("q", "-n", "40", "--size", "5", "--rate", "40/s").expect(0)
     took = time.monotonic() - before
-    check(0.6 < took < 5 * lab.slow, "40 items at 40/s took %.1f s", took)
+    check(0.6 < took < 10 * lab.slow, "40 items at 40/s took %.1f s", took)
     check_equal(broker.stat("q").ready, 90, "items")
 
 
@@ -136,7 +136,7 @@ def full_queue(lab):
     broker.produce("q", "--no-wait", input=b"".join(b"%d\n" % i for i in range(20))).expect(75).one_line_error()
     check_equal(broker.stat("q").ready, 5, "ready")
     result = broker.produce("q", "x", "--put-timeout", "300ms").expect(75)
-    check(0.25 < result.seconds < 3 * lab.slow, "took %.2f s", result.seconds)
+    check(0.25 < result.seconds < 15 * lab.slow, "took %.2f s", result.seconds)
     waiting = broker.spawn("netqueue-producer", "q", "late")
     broker.await_stat("q", waiting_puts=1)
     check_equal(broker.client().get_one("q").body, b"0", "the first")
@@ -256,7 +256,7 @@ def unreachable_broker(lab):
     for program, args in (("netqueue-producer", ["q", "x"]), ("netqueue-consumer", ["q"]), ("netqueue", ["list"]), ("netqueue", ["ping"])):
         result = lab.run(program, "-s", NOWHERE, "--timeout", "500ms", *args).expect(69)
         check(NOWHERE in result.one_line_error(), "%s does not name the endpoint: %r", program, result.err)
-        check(0.3 < result.seconds < 4 * lab.slow, "%s took %.1f s", program, result.seconds)
+        check(0.3 < result.seconds < 10 * lab.slow, "%s took %.1f s", program, result.seconds)
 
 
 @scenario
@@ -377,7 +377,7 @@ def join_and_shutdown(lab):
     broker = lab.broker(memory=True)
     broker.produce("q", "a", "b").expect(0)
     result = broker.admin("join", "q", "--wait", "300ms").expect(75)
-    check(result.seconds < 4 * lab.slow, "took %.1f s", result.seconds)
+    check(result.seconds < 10 * lab.slow, "took %.1f s", result.seconds)
     waiting = broker.spawn("netqueue", "join", "q")
     broker.await_stat("q", waiting_joins=1)
     broker.admin("shutdown", "q", "--immediate").expect(0)
