@@ -50,14 +50,14 @@ class Listings:
 
     def test_04_lock(self):
         lines = self.lines("04_lock")
-        self.expect(lines[10 * 2:10 * 2 + 1], r"hold_while_sleeping: --- \d\.\d\d seconds ---")
+        self.expect(lines[10 * 2:10 * 2 + 1], r"hold_while_sleeping: --- \d+\.\d\d seconds ---")
         held, released = lines[:20], lines[21:41]
         for first, second in zip(held[::2], held[1::2]):  # nobody runs while another sleeps
             self.assertEqual(first.replace("running", "over"), second)
         self.assertEqual(sorted(held), sorted(released))
         for number in range(10):  # how they overlap, and how long it all takes, is the machine's affair
             self.assertLess(released.index("---> thread %d running" % number), released.index("---> thread %d over" % number))
-        self.expect(lines[41:], r"release_before_sleeping: --- \d\.\d\d seconds ---")
+        self.expect(lines[41:], r"release_before_sleeping: --- \d+\.\d\d seconds ---")
 
     def test_05_rlock(self):
         lines = self.lines("05_rlock")
