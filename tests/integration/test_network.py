@@ -63,7 +63,7 @@ def through(lab, faults, count, rate, queue_options=(), session_grace="20s"):
         proxy.stop()
     stat = broker.stat("q")
     check_equal((stat.dones, stat.unfinished), (count, 0), "dones, unfinished")
-    lab.note("%d cuts, %d redelivered" % (proxy.cuts, stat.redelivered))
+    lab.note("%d cuts, %d redelivered, of %d that went back" % (proxy.cuts, stat.redelivered, stat.requeued))
     check(proxy.cuts >= 3, "only %d cuts", proxy.cuts)
     check(consumer.out == text, "the output differs from the input: %d and %d lines", len(consumer.out.splitlines()), count)
     check_equal(stat.redelivered, 0, "redelivered although every session was resumed in time")

@@ -305,6 +305,7 @@ Test(session, an_answer_that_cannot_be_sent_gives_its_items_back_uncounted)
     const struct wire_reply *got = call(2, get_request(14, "q", 3, 0));
     cr_assert_eq(got->as.get.count, 3);
     cr_assert_null(got->as.get.failures);
+    cr_assert_null(got->as.get.redelivered, "nobody has had them");
 }
 
 Test(session, ends_when_it_is_connected_but_silent)
