@@ -15,7 +15,8 @@ struct lease { // the last one that left the broker
     bool in_hands;           // of a client's application
     bool named;              // by a request since then, or its session has said HELLO: it may be over
     bool carried;            // over a restart: its token of before is good, too
-    uint64_t other_named_us; // when a token of another delivery of it came; 0: never
+    uint64_t named_us;       // when a token of it came last; 0: never
+    uint64_t other_named_us; // the same of another delivery of it
 };
 
 enum { TOKEN_WORKS_US = 1000 * 1000 }; // an answer leaves so long after the requests that it was made behind, at most
@@ -73,8 +74,8 @@ static void grant(const struct oracle_grant *grant)
     }
     if (!again) {
         bool carried = same_place && is_same_get(before, grant) && before->delivery == grant->delivery;
-        *lease = (struct lease){
-            .carried = carried, .grant = *grant, .granted_us = world_now_us(), .other_named_us = lease->other_named_us};
+        uint64_t other_us = lease->named_us > lease->other_named_us ? lease->named_us : lease->other_named_us; // from now on
+        *lease = (struct lease){.carried = carried, .grant = *grant, .granted_us = world_now_us(), .other_named_us = other_us};
     }
     leases_top = grant->id > leases_top ? grant->id : leases_top;
 }
@@ -149,6 +150,7 @@ void leases_named(const struct leases_token *token)
     struct lease *lease = lease_of(token);
     if (lease != NULL && is_of(lease, token)) {
         lease->named = true;
+        lease->named_us = world_now_us();
     } else if (lease != NULL) {
         lease->other_named_us = world_now_us();
     }
