@@ -66,6 +66,9 @@ static void grant(const struct oracle_grant *grant)
     struct lease *lease = &leases[grant->id];
     const struct oracle_grant *before = &lease->grant;
     bool same_place = before->queue_id == grant->queue_id && before->seq == grant->seq;
+    if (same_place && before->epoch == grant->epoch && before->delivery > grant->delivery) {
+        return; // this answer has waited for the store until its lease was over, and a later one was quicker
+    }
     bool again = same_place && is_same_get(before, grant) && before->delivery == grant->delivery && before->epoch == grant->epoch;
     // Its session's own token of before an earlier crash, sent again, gives back what a restart has carried over (PROTOCOL.md, section 6).
     bool given_back = lease->carried && lease->other_named_us >= lease->granted_us;
