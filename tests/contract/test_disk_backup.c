@@ -201,13 +201,6 @@ static void let_other_make_one(void *context, const struct io_call *call)
     other->left_alone = access(call->path, F_OK) == 0;
 }
 
-static int let_happen(void *context, const struct io_call *call)
-{
-    (void)context;
-    (void)call;
-    return 0;
-}
-
 static void share_a_folder(enum io_kind at)
 {
     struct backups backups;
@@ -219,8 +212,7 @@ static void share_a_folder(enum io_kind at)
     const struct store_lmdb_options options = {.dir = dir, .new_store_id = (const uint8_t *)"the other store!"};
     struct other other = {.at = at, .order = backups.order};
     cr_assert_eq(store_disk_open(&options, &other.store, &error), NQ_OK, "%s", error.text);
-    const struct io_watcher watcher = {
-        .folder = backups.parent, .context = &other, .pause = let_other_make_one, .before = let_happen};
+    const struct io_watcher watcher = {.folder = backups.parent, .context = &other, .pause = let_other_make_one};
     io_watch(&watcher);
     enum nq_status status = backup(&backups, &error);
     io_watch(NULL);
@@ -268,20 +260,13 @@ static void note_name(void *context, const struct io_call *call)
     naming->synced = naming->synced || (naming->named && call->kind == IO_SYNC && strcmp(call->path, naming->parent) == 0);
 }
 
-static int fail_none(void *context, const struct io_call *call)
-{
-    (void)context;
-    (void)call;
-    return 0;
-}
-
 Test(disk_backup, its_name_is_synced_before_it_is_told)
 {
     struct backups backups;
     struct store_error error;
     start(&backups);
     struct naming naming = {.parent = backups.parent};
-    const struct io_watcher watcher = {.folder = backups.parent, .context = &naming, .before = fail_none, .after = note_name};
+    const struct io_watcher watcher = {.folder = backups.parent, .context = &naming, .after = note_name};
     io_watch(&watcher);
     enum nq_status status = backup(&backups, &error);
     io_watch(NULL);

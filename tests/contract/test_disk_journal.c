@@ -139,13 +139,6 @@ static void hold(void *context, const struct io_call *call)
     pthread_mutex_unlock(&seen.mutex);
 }
 
-static int let_happen(void *context, const struct io_call *call)
-{
-    (void)context;
-    (void)call;
-    return 0;
-}
-
 static void note(void *context, const struct io_call *call)
 {
     (void)context;
@@ -208,7 +201,7 @@ static void assert_stored(struct store_rig *rig, uint64_t last)
 Test(disk_journal, a_file_is_written_over_only_when_its_checkpoint_has_ended)
 {
     struct store_rig rig;
-    const struct io_watcher watcher = {.folder = rig.parent, .pause = hold, .before = let_happen, .after = note};
+    const struct io_watcher watcher = {.folder = rig.parent, .pause = hold, .after = note};
     start(&rig);
     io_watch(&watcher);
     commit_from(&rig, 1, COMMITS);
@@ -346,7 +339,7 @@ Test(disk_journal, a_checkpoint_that_fails_is_told_at_once, .timeout = 60)
 Test(disk_journal, what_was_committed_as_a_checkpoint_ended_is_seen_by_the_next_one, .timeout = 60)
 {
     struct store_rig rig;
-    const struct io_watcher watcher = {.folder = rig.parent, .pause = hold_first_write, .before = let_happen, .after = note};
+    const struct io_watcher watcher = {.folder = rig.parent, .pause = hold_first_write, .after = note};
     hold_checkpointer(SECOND_ENDLESS);
     start(&rig);
     seen.end_at_turn = 2;

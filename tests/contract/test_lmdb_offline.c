@@ -241,13 +241,6 @@ static void start_broker(void *context, const struct io_call *call)
     starter->status = rig_open_dir(STORE_LMDB, rig->dir, 0, &rig->store, &starter->error);
 }
 
-static int let_happen(void *context, const struct io_call *call)
-{
-    (void)context;
-    (void)call;
-    return 0;
-}
-
 Test(lmdb_offline, compact_keeps_brokers_out_also_when_the_locks_file_is_removed)
 {
     struct store_rig rig;
@@ -257,7 +250,7 @@ Test(lmdb_offline, compact_keeps_brokers_out_also_when_the_locks_file_is_removed
     start_filled(&rig);
     store_close(&rig.store);
     struct starter starter = {.rig = &rig};
-    const struct io_watcher watcher = {.folder = rig.parent, .context = &starter, .pause = start_broker, .before = let_happen};
+    const struct io_watcher watcher = {.folder = rig.parent, .context = &starter, .pause = start_broker};
     io_watch(&watcher);
     enum nq_status status = store_lmdb_compact(rig.dir, &before, &after, &error);
     io_watch(NULL);

@@ -82,7 +82,7 @@ static int begin(const struct io_call *call, bool *seen)
         pthread_mutex_unlock(&one_at_a_time);
         return 0;
     }
-    return watching->before(watching->context, call);
+    return watching->before == NULL ? 0 : watching->before(watching->context, call);
 }
 
 static void end(const struct io_call *call, bool seen, bool ok)

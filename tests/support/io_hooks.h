@@ -23,7 +23,7 @@ struct io_call {
     size_t len; // of a write; of the file after a resize
 };
 
-// One call at a time, whatever the thread. `before` returns 0, or the errno that the call fails with instead of happening.
+// One call at a time, whatever the thread. `before` (may be NULL) returns 0, or the errno that the call fails with instead of happening.
 struct io_watcher {
     const char *folder;
     void *context;
