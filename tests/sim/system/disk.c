@@ -213,9 +213,9 @@ static void end_group(const struct group *group)
 static void end_deleted(void)
 {
     for (const struct disk_place *place = disk.all; place != NULL; place = place->next) {
+        // NULL: it came and went within one group, as its items did.
         const struct queue_record *record = disk_queue(place->queue_id);
-        bool came_and_went = record == NULL; // within one group, as its items did
-        if (!came_and_went && record->deleted && disk_place_of(place->id) == place) {
+        if (record != NULL && record->deleted && disk_place_of(place->id) == place) {
             oracle_left(place, record);
         }
     }
