@@ -3,7 +3,7 @@
 
 #define CANCEL_WAIT_MS 1000u // for the answer to what nobody wants to wait for any more
 
-uint64_t client_until(struct nq_client *client, uint64_t wait_ms)
+static void look_at_clock(struct nq_client *client)
 {
     uint64_t now_ms = connection_now_ms();
     // The application was away. Once: one that comes back every now and then would wait without end for a broker that says nothing.
@@ -12,7 +12,12 @@ uint64_t client_until(struct nq_client *client, uint64_t wait_ms)
         client->session.heard_ms = now_ms;
     }
     client->now_ms = now_ms;
-    return wait_ms < UINT64_MAX - now_ms ? now_ms + wait_ms : UINT64_MAX;
+}
+
+uint64_t client_until(struct nq_client *client, uint64_t wait_ms)
+{
+    look_at_clock(client);
+    return wait_ms < UINT64_MAX - client->now_ms ? client->now_ms + wait_ms : UINT64_MAX;
 }
 
 static bool take_interrupt(struct nq_client *client)
@@ -22,7 +27,7 @@ static bool take_interrupt(struct nq_client *client)
 
 enum nq_status client_wait(struct nq_client *client, bool (*ready)(void *user), void *user, uint64_t until_ms, enum wait_kind kind)
 {
-    (void)client_until(client, 0);
+    look_at_clock(client);
     for (;;) {
         client_step(client);
         if (ready(user)) {
@@ -31,7 +36,7 @@ enum nq_status client_wait(struct nq_client *client, bool (*ready)(void *user), 
         if (kind == WAIT_INTERRUPTIBLE && take_interrupt(client)) {
             return NQ_INTERRUPTED;
         }
-        (void)client_until(client, 0); // the host may have stood still in here, too
+        look_at_clock(client); // the host may have stood still in here, too
         if (client->now_ms >= until_ms) {
             return NQ_TIMED_OUT;
         }
