@@ -205,7 +205,6 @@ struct engine_requeue {
     uint64_t delay_ms;
     bool failed;
     bool dead;
-    bool unseen; // the answer with it has not left: it comes again, but not marked redelivered for that
     struct engine_bytes reason;
 };
 enum engine_status engine_requeue(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_token *token,

@@ -129,8 +129,7 @@ enum engine_status engine_requeue(struct engine *self, uint64_t now_ms, struct q
         queue->record.failed++;
         item_to_dead_letter(self, item, reason);
     } else {
-        enum item_return seen = requeue->failed ? RETURN_FAILED : RETURN_UNCOUNTED;
-        item_return(self, item, requeue->unseen ? RETURN_UNSEEN : seen, requeue->delay_ms);
+        item_return(self, item, requeue->failed, requeue->delay_ms);
     }
     return self->out_of_memory ? ENGINE_NO_MEMORY : ENGINE_OK;
 }

@@ -76,9 +76,8 @@ bool item_to_returned(struct engine *self, struct item *item); // false, here an
 bool item_to_delayed(struct engine *self, struct item *item, uint64_t due_ms);
 void item_leave_state(struct engine *self, struct item *item); // out of returned, delayed or its run
 void item_finish(struct engine *self, struct item *item);      // out of its state, removed from the store, freed
-// It comes back from a lease: to ready, delayed, its dead-letter queue or nowhere, as the rules say. unseen: nobody can have had it.
-enum item_return { RETURN_UNSEEN, RETURN_UNCOUNTED, RETURN_FAILED };
-void item_return(struct engine *self, struct item *item, enum item_return how, uint64_t delay_ms);
+// It comes back from a lease: to ready, delayed, its dead-letter queue or nowhere, as the rules say.
+void item_return(struct engine *self, struct item *item, bool failed, uint64_t delay_ms);
 
 // run.c
 struct run *run_create(struct engine *self, struct attachment *attachment); // NULL: out of memory

@@ -143,17 +143,17 @@ static enum gone_kind gone_kind_of(const struct queue *queue)
     return queue->record.ttl_ms > 0 ? GONE_EXPIRED : GONE_PURGED;
 }
 
-void item_return(struct engine *self, struct item *item, enum item_return how, uint64_t delay_ms)
+void item_return(struct engine *self, struct item *item, bool failed, uint64_t delay_ms)
 {
     struct queue *queue = item->queue;
-    item->redelivered = item->redelivered || how != RETURN_UNSEEN;
+    item->redelivered = true;
     if (item->seq < queue->record.gone_below) {
         queue_count_gone(queue, gone_kind_of(queue), 1);
         item_finish(self, item);
         engine_wait_for_store(self); // it is no longer unfinished: a join may be answered
         return;
     }
-    if (how == RETURN_FAILED) {
+    if (failed) {
         item->failures++;
         queue->record.failed++;
         if (queue->record.max_deliveries > 0 && item->failures >= queue->record.max_deliveries) {

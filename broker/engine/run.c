@@ -111,7 +111,7 @@ static void run_expire(struct engine *self, struct run *run)
     for (struct link *link = list_first(&run->items); left > 0 && link != NULL; left--) {
         struct item *item = list_object(link, struct item, in_run);
         link = list_next(&run->items, link);
-        item_return(self, item, item->in_work ? RETURN_FAILED : RETURN_UNCOUNTED, 0);
+        item_return(self, item, item->in_work, 0);
     }
 }
 

@@ -186,7 +186,7 @@ static void give_back(struct engine *self, struct run *run)
 {
     engine_wait_for_store(self); // the client is told, and will not name them again
     for (size_t left = run->items.count; left > 0; left--) {
-        item_return(self, list_object(list_first(&run->items), struct item, in_run), RETURN_UNCOUNTED, 0);
+        item_return(self, list_object(list_first(&run->items), struct item, in_run), false, 0);
     }
 }
 
@@ -268,7 +268,7 @@ static void return_leases(struct engine *self, struct session *session, bool goo
         struct run *run = list_object(link, struct run, in_session);
         for (size_t left = run->items.count; left > 0; left--) {
             struct item *item = list_object(list_first(&run->items), struct item, in_run);
-            item_return(self, item, !goodbye && item->in_work ? RETURN_FAILED : RETURN_UNCOUNTED, 0);
+            item_return(self, item, !goodbye && item->in_work, 0);
         }
     }
 }

@@ -189,7 +189,7 @@ static void give_items_back(struct service *self, uint64_t now_ms, const struct 
     struct queue *queue = engine_queue_by_id(self->engine, end->queue_id);
     const struct engine_token token = {end->session_no, engine_epoch(self->engine), item->seq, item->delivery};
     if (queue != NULL) {
-        engine_requeue(self->engine, now_ms, queue, &token, &(struct engine_requeue){.unseen = true});
+        engine_requeue(self->engine, now_ms, queue, &token, &(struct engine_requeue){0});
         self->serve_again = true;
     }
 }
