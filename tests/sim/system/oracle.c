@@ -319,7 +319,7 @@ void oracle_granted(const struct oracle_grant *grant)
         world_fail("item %llu is done, and handed out again", ITEM(fact));
     }
     check_token(fact, grant);
-    if (grant->last_fresh_seq != NULL && fact->delivery == 0 && grant->delivery == 1 && !grant->redelivered && !fact->delayed) {
+    if (grant->last_fresh_seq != NULL && fact->delivery == 0 && !grant->redelivered && !fact->delayed) {
         if (grant->seq <= *grant->last_fresh_seq) {
             world_fail("item %llu (seq %llu) comes after seq %llu on one connection", ITEM(fact), (unsigned long long)grant->seq,
                        (unsigned long long)*grant->last_fresh_seq);
