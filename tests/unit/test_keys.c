@@ -104,8 +104,7 @@ Test(keys, a_file_that_is_no_certificate_is_refused_without_a_word_on_stdout)
         "curve\n  public-key = \"D6=sx?FJ*6bua6L>6T@N.w#G2B5>rvp}.(B=Y(=[\"\n",
         "curve\n    public-key = \"D6=sx?FJ*6bua6L>6T@N.w#G2B5>rvp}.(B=Y(=[\n",
         "curve\n    public-key = D6=sx?FJ*6bua6L>6T@N.w#G2B5>rvp}.(B=Y(=[\n",
-        "\x7f"
-        "ELF\x01\x02\n",
+        "\177ELF\x01\x02\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct keys_certificate certificate;
