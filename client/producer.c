@@ -244,6 +244,14 @@ static enum nq_status add_headers(struct nq_producer *self, struct batch *batch,
     return status == NQ_OK && session->store_known && encoded->len > session->limits.headers_bytes ? NQ_TOO_LARGE : status;
 }
 
+// Behind others it goes with them; alone it would stay, with all that are refused after it, until one is not.
+static void forget_refused(struct batch *batch)
+{
+    if (batch->count == 0) {
+        nq_arena_reset(batch->arena);
+    }
+}
+
 // Errors: NO_MEMORY, TOO_LARGE (its headers). Then it is not in the batch.
 static enum nq_status add_item(struct nq_producer *self, const struct nq_body *body, size_t size)
 {
@@ -261,6 +269,7 @@ static enum nq_status add_item(struct nq_producer *self, const struct nq_body *b
     if (body->headers_count > 0) {
         enum nq_status status = add_headers(self, batch, body);
         if (status != NQ_OK) {
+            forget_refused(batch);
             return status;
         }
     } else if (batch->has_headers) {

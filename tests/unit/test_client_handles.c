@@ -154,6 +154,11 @@ Test(producer, goes_on_after_an_item_whose_headers_are_too_large)
     cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OK);
     cr_assert_eq(nq_producer_put(producer, &with), NQ_TOO_LARGE);
     cr_assert_eq(nq_producer_flush(producer, PATIENCE_MS), NQ_OK, "nothing is to be sent: %s", nq_error_text(rig.client));
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(nq_producer_put(producer, &with), NQ_TOO_LARGE);
+    }
+    cr_assert_lt(mallinfo2().uordblks, before + 10 * sizeof value, "what is refused is not kept");
     header.value_len = 1;
     cr_assert_eq(nq_producer_put(producer, &with), NQ_OK);
     cr_assert_eq(produce(producer, 2, 1), NQ_OK);
