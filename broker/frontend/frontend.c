@@ -47,6 +47,7 @@ static enum nq_status open_engine(struct frontend *self, const struct frontend_c
         return fail(error, status, store_error.text);
     }
     self->engine = result.engine;
+    self->starts_clean = result.was_clean;
     if (result.damaged > 0) {
         log_warning("%" PRIu64 " damaged records were passed over; `netqueue-broker check` names them", result.damaged);
     }
@@ -152,6 +153,9 @@ void frontend_close(struct frontend **self_p)
     backup_destroy(&self->service.backup);
     committer_stop(&self->committer);
     reader_end(&self->reader);
+    if (self->starts_clean) { // a port in use, say
+        restore_take_back(self->engine, self->store, clock_now_ms(&self->clock));
+    }
     intake_fini(&self->intake);
     nq_arena_destroy(&self->refused);
     router_close(&self->router);
@@ -553,6 +557,7 @@ static void drain(struct frontend *self)
 enum nq_status frontend_run(struct frontend *self, struct frontend_error *error)
 {
     self->ended = NQ_OK;
+    self->starts_clean = false;
     while (self->ended == NQ_OK && !self->stopping) {
         wait(self);
         turn(self);

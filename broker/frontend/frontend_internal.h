@@ -31,6 +31,7 @@ struct frontend {
     bool more_due;
     bool all_read; // nothing had come, when last looked
     bool stopping;
+    bool starts_clean; // the broker before ended by itself, and this one has not served yet
     bool exit_when_shut_down;
     bool failed_probe;
     struct log_limit frame_log;

@@ -135,3 +135,18 @@ enum nq_status restore(const struct restore_order *order, struct restore_result 
     changes_destroy(&self.changes);
     return status;
 }
+
+void restore_take_back(struct engine *engine, struct store *store, uint64_t now_ms)
+{
+    struct changes *changes = changes_create();
+    if (changes == NULL || engine_failed(engine)) {
+        changes_destroy(&changes);
+        return;
+    }
+    engine_set_changes(engine, changes);
+    engine_collect(engine, now_ms, true);
+    if (!engine_failed(engine)) {
+        (void)store_commit(store, changes, NULL);
+    }
+    changes_destroy(&changes);
+}

@@ -20,3 +20,7 @@ struct restore_result {
 
 // Errors: as store_load and store_commit; error->text says what. Damaged records are logged and passed over.
 enum nq_status restore(const struct restore_order *order, struct restore_result *out, struct store_error *error);
+
+// The start is over before anything was served: the store is told that its broker has ended by itself, as that before it, whose clean end
+// would be forgotten otherwise. Of the engine only its end may follow. Should it fail, the next start begins as after a crash.
+void restore_take_back(struct engine *engine, struct store *store, uint64_t now_ms);

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -190,6 +191,28 @@ def endpoint_file_that_cannot_be(lab):
     check(place.encode() in ended.expect(78).err.splitlines()[-1], "stderr %r", ended.err)
     check_equal(os.listdir(place), ["endpoint"], "beside it")
     broker.start()
+
+
+@scenario
+def starts_that_fail(lab):
+    """a port in use, an endpoint file that cannot be: such a start is no crash, the next one hands out nothing as redelivered"""
+    broker = lab.broker("--session-grace", "20s")
+    client = broker.client()
+    client.put("q", "held", "ready")
+    held = client.get_one("q")
+    broker.stop()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = "tcp://127.0.0.1:%d" % taken.getsockname()[1]
+        lab.run("netqueue-broker", "--listen", listen, "--data", broker.data, timeout=60).expect(69)
+    place = lab.path("place")
+    os.makedirs(place)
+    lab.run("netqueue-broker", "--listen", "tcp://127.0.0.1:*", "--data", broker.data, "--endpoint-file", place, timeout=60).expect(78)
+    broker.start()
+    check(client.reconnect().resumed, "the session was not resumed")
+    ready = client.get_one("q")
+    check_equal((ready.body, ready.redelivered), (b"ready", False), "what nobody had had")
+    check_equal(client.task_done(held).status, Status.OK, "done of a lease from before")
+    check_equal(broker.stat("q").redelivered, 0, "redelivered")
 
 
 @scenario

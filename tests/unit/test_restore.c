@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "restore.h"
 #include "service_fixture.h"
 
 static struct fixture *restart(struct fixture *before, uint64_t pause_ms)
@@ -65,6 +66,53 @@ Test(restore, after_a_clean_stop_leases_and_sessions_go_on)
     const struct wire_reply *reply = fixture_call(fixture, 1, &stat);
     cr_assert_eq(reply->as.stat.leased, 1);
     cr_assert_eq(reply->as.stat.ready, 0);
+    fixture_destroy(fixture);
+}
+
+// What is ready, of which nothing was ever handed out, and what is on lease.
+static struct fixture *stopped_with_one_on_lease(void)
+{
+    struct fixture *fixture = fixture_create();
+    fixture_hello(fixture, 1, NULL);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "held"), NQ_OK);
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    cr_assert_eq(fixture_call(fixture, 1, &get)->as.get.count, 1);
+    cr_assert_eq(fixture_put(fixture, 1, 12, "q", 2, "ready"), NQ_OK);
+    return fixture;
+}
+
+// A broker that finds its port in use ends before it has served.
+static struct fixture *fail_to_start(struct fixture *before)
+{
+    struct fixture *fixture = restart(before, 0);
+    restore_take_back(fixture->rig.engine, fixture->rig.store, fixture->rig.now_ms);
+    return fixture;
+}
+
+Test(restore, a_start_that_is_taken_back_is_no_crash)
+{
+    struct fixture *fixture = stopped_with_one_on_lease();
+    commit_cleanly(fixture);
+    fixture = restart(fail_to_start(fail_to_start(fixture)), 0);
+    fixture_hello(fixture, 2, NULL);
+    const struct wire_request get = get_request(13, "q", 5, 0);
+    const struct wire_reply *reply = fixture_call(fixture, 2, &get);
+    cr_assert_eq(reply->as.get.count, 1, "the lease of the first session goes on");
+    cr_assert(bytes_are(reply->as.get.bodies[0], "ready"));
+    cr_assert_null(reply->as.get.redelivered, "nobody can have had it");
+    fixture_destroy(fixture);
+}
+
+Test(restore, a_start_that_is_taken_back_does_not_end_the_doubt_of_a_crash)
+{
+    struct fixture *fixture = stopped_with_one_on_lease();
+    fixture = restart(fail_to_start(fixture), 0);
+    fixture_hello(fixture, 2, NULL);
+    const struct wire_request get = get_request(13, "q", 5, 0);
+    const struct wire_reply *reply = fixture_call(fixture, 2, &get);
+    cr_assert(bytes_are(reply->as.get.bodies[reply->as.get.count - 1], "ready"));
+    cr_assert_not_null(reply->as.get.redelivered);
+    cr_assert(reply->as.get.redelivered[reply->as.get.count - 1], "it may have been handed out before the crash");
     fixture_destroy(fixture);
 }
 
