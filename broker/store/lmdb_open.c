@@ -408,7 +408,7 @@ static enum nq_status open_data(struct lmdb_store *self, const struct store_lmdb
         return in_use(options->dir, error);
     }
     // What ran without syncs before may have left all of it to the kernel, and the journal of that is about to be written over.
-    if (self->data_fd < 0 || (options->sync && fdatasync(self->data_fd) != 0)) {
+    if (self->data_fd < 0 || (!options->never_flush && fdatasync(self->data_fd) != 0)) {
         return lmdb_fail(error, NQ_STORAGE_FAILED, path, errno);
     }
     lmdb_forget_copy(options->dir);
@@ -429,7 +429,7 @@ static enum nq_status open_store(struct lmdb_store *self, const struct store_lmd
         status = open_data(self, options, error);
     }
     if (status == NQ_OK) {
-        status = lmdb_open_env(options->dir, options->sync, false, &self->env, error);
+        status = lmdb_open_env(options->dir, !options->never_flush, false, &self->env, error);
     }
     if (status == NQ_OK) {
         if (options->map_bytes_max > 0) {

@@ -4,7 +4,8 @@
 
 struct store_lmdb_options {
     const char *dir;             // created with mode 0700 when missing; its parent must exist
-    bool sync;                   // false: --sync none
+    bool sync;                   // false: --sync none; what LMDB has is flushed all the same
+    bool never_flush;            // not even that, for tests that want to be quick: a power cut may leave nothing
     uint64_t max_disk_bytes;     // 0: no limit of our own
     uint64_t reserve_bytes;      // size of the preallocated reserve file; 0: none
     uint64_t map_bytes_max;      // of the file, which is mapped; 0: as the address space allows

@@ -33,7 +33,7 @@ enum nq_status rig_open_dir(enum store_kind kind, const char *dir, uint64_t rese
                             struct store_error *error)
 {
     const struct store_lmdb_options options = {
-        .dir = dir, .sync = false, .reserve_bytes = reserve_bytes, .new_store_id = store_id_for_tests};
+        .dir = dir, .sync = false, .never_flush = true, .reserve_bytes = reserve_bytes, .new_store_id = store_id_for_tests};
     return kind == STORE_DISK ? store_disk_open(&options, out, error) : store_lmdb_open(&options, out, error);
 }
 

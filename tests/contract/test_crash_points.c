@@ -67,9 +67,9 @@ Test(crash_points, whatever_was_answered_is_there_after_a_power_cut_at_any_momen
 }
 
 // One start of a store: it commits some items, and is closed. The calls recorded when the last one was answered.
-static size_t run_once(const struct crash_disk *disk, const char *dir, bool sync, uint64_t first, uint64_t last)
+static size_t run_once(const struct crash_disk *disk, struct store_lmdb_options options, uint64_t first, uint64_t last)
 {
-    const struct store_lmdb_options options = {.dir = dir, .sync = sync, .new_store_id = (const uint8_t *)"0123456789abcdef"};
+    options.new_store_id = (const uint8_t *)"0123456789abcdef";
     struct store_rig rig = {.kind = STORE_DISK, .changes = changes_create()};
     struct store_error error = {0};
     cr_assert_eq(store_disk_open(&options, &rig.store, &error), NQ_OK, "%s", error.text);
@@ -97,30 +97,73 @@ static void assert_all_there(const char *dir, uint64_t last, enum crash_choice c
     store_close(&store);
 }
 
-// With syncs the store says that what it answers is durable. That must not stand on what a run without syncs has left.
+// With syncs the store says that what it answers is durable. That must not stand on what a run without syncs has left, as a version did
+// that flushed nothing then.
+enum { JOURNAL_BYTES = 128 * 1024 };
+
+// A disk that is recorded, and where what is left of it is made.
+struct place {
+    char base[128], parent[160], image[160];
+    char dir[200], found[200]; // of the store
+    struct crash_disk *disk;
+};
+
+static void place_start(struct place *self)
+{
+    rig_make_parent(self->base, sizeof(self->base));
+    snprintf(self->parent, sizeof(self->parent), "%s/now", self->base);
+    snprintf(self->image, sizeof(self->image), "%s/image", self->base);
+    snprintf(self->dir, sizeof(self->dir), "%s/store", self->parent);
+    snprintf(self->found, sizeof(self->found), "%s/store", self->image);
+    rig_make_folder(self->parent);
+    rig_make_journals(self->dir, JOURNAL_BYTES); // small ones are made anew quickly
+    self->disk = crash_disk_start(self->parent);
+}
+
+static void place_end(struct place *self)
+{
+    crash_disk_destroy(&self->disk);
+    rig_remove_tree(self->base);
+}
+
 Test(crash_points, a_store_that_ran_without_syncs_is_durable_once_it_answers_with_them)
 {
     enum { WITHOUT = 10, ALL = 12 };
-    char base[128];
-    char parent[160];
-    char image[160];
-    char dir[200];
-    rig_make_parent(base, sizeof(base));
-    snprintf(parent, sizeof(parent), "%s/now", base);
-    snprintf(image, sizeof(image), "%s/image", base);
-    rig_make_folder(parent);
-    struct crash_disk *disk = crash_disk_start(parent);
-    snprintf(dir, sizeof(dir), "%s/store", parent);
-    run_once(disk, dir, false, 1, WITHOUT);
-    size_t answered = run_once(disk, dir, true, WITHOUT + 1, ALL);
-    crash_disk_stop(disk);
-    crash_disk_cut(disk, answered);
-    snprintf(dir, sizeof(dir), "%s/store", image);
+    struct place place;
+    place_start(&place);
+    run_once(place.disk, (struct store_lmdb_options){.dir = place.dir, .never_flush = true}, 1, WITHOUT);
+    size_t answered = run_once(place.disk, (struct store_lmdb_options){.dir = place.dir, .sync = true}, WITHOUT + 1, ALL);
+    crash_disk_stop(place.disk);
+    crash_disk_cut(place.disk, answered);
     for (enum crash_choice choice = CRASH_DROP; choice < CRASH_CHOICES; choice++) {
-        crash_disk_leave(disk, choice, 1, image);
-        assert_all_there(dir, ALL, choice);
-        rig_remove_tree(image);
+        crash_disk_leave(place.disk, choice, 1, place.image);
+        assert_all_there(place.found, ALL, choice);
+        rig_remove_tree(place.image);
     }
-    crash_disk_destroy(&disk);
-    rig_remove_tree(base);
+    place_end(&place);
+}
+
+// Without syncs a power cut takes the last commits, never the store: what checkpoints have brought to LMDB before stays.
+Test(crash_points, without_syncs_a_power_cut_takes_the_last_commits_only)
+{
+    enum { RUNS = 4, EACH = 10 };
+    struct place place;
+    size_t closed[RUNS];
+    place_start(&place);
+    for (size_t i = 0; i < RUNS; i++) {
+        run_once(place.disk, (struct store_lmdb_options){.dir = place.dir}, i * EACH + 1, (i + 1) * EACH);
+        closed[i] = crash_disk_calls(place.disk);
+    }
+    crash_disk_stop(place.disk);
+    size_t kept = 0;
+    for (size_t cut = closed[0]; cut <= closed[RUNS - 1]; cut++) {
+        kept += kept + 1 < RUNS && cut >= closed[kept + 1] ? 1 : 0;
+        crash_disk_cut(place.disk, cut);
+        for (enum crash_choice choice = CRASH_DROP; choice < CRASH_CHOICES; choice++) {
+            crash_disk_leave(place.disk, choice, cut, place.image);
+            assert_all_there(place.found, (kept + 1) * EACH, choice);
+            rig_remove_tree(place.image);
+        }
+    }
+    place_end(&place);
 }
