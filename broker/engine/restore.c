@@ -44,7 +44,8 @@ static struct session *restore_session(struct engine *self, const struct session
 bool engine_restore_session(struct engine *self, const struct session_record *record)
 {
     struct session *session = restore_session(self, record);
-    if (session == NULL) {
+    if (session == NULL) { // there may be fewer now: it has ended
+        engine_record(self, &(struct change){.kind = CHANGE_SESSION_DROP, .as.session_drop = {.session_no = record->session_no}});
         return !self->out_of_memory;
     }
     session->renewed_ms = record->renewed_ms;

@@ -147,6 +147,28 @@ Test(restore, numbers_are_never_used_again)
     cr_assert(engine_queue_id_was_used(rig.engine, queue_id));
 }
 
+// A start with a lower limit has no place for the second session, which opens anew when the first has gone.
+Test(restore, a_session_that_found_no_place_does_not_come_back_in_the_way_of_its_successor)
+{
+    uint64_t first = rig_session(&rig, 1);
+    uint64_t second = rig_session(&rig, 2);
+    struct queue *queue = rig_queue(&rig, "q");
+    rig_put(&rig, queue, 0, 1, 3);
+    rig_get_one(&rig, queue, first, 1);
+    rig_get_one(&rig, queue, second, 2);
+    rig.config.sessions_max = 1;
+    rig_restart(&rig, true);
+    cr_assert_eq(engine_session_leases(rig.engine, first), (size_t)1);
+    cr_assert_eq(engine_session_leases(rig.engine, second), (size_t)0);
+    engine_session_end(rig.engine, rig.now_ms, first, true);
+    uint64_t successor = rig_session(&rig, 2);
+    rig_get_one(&rig, rig_queue(&rig, "q"), successor, 3);
+    rig.config.sessions_max = 100;
+    rig_restart(&rig, true);
+    cr_assert_eq(engine_session_count(rig.engine), (size_t)1);
+    cr_assert_eq(engine_session_leases(rig.engine, successor), (size_t)1, "what it holds stays its own");
+}
+
 Test(restore, pending_tells_whether_anybody_waits)
 {
     uint64_t session = rig_session(&rig, 1);
