@@ -125,6 +125,7 @@ struct attachment {
     struct queue *queue;
     uint64_t leases;
     uint32_t waits;
+    uint32_t runs; // that point here
     struct link in_session, in_queue;
 };
 

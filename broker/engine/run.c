@@ -13,6 +13,7 @@ struct run *run_create(struct engine *self, struct attachment *attachment)
     run->attachment = attachment;
     run->queue = attachment->queue;
     run->session = attachment->session;
+    attachment->runs++;
     list_init(&run->items);
     list_push_back(&run->session->runs, &run->in_session);
     list_push_back(&run->queue->runs, &run->in_queue);
@@ -87,6 +88,7 @@ void run_free(struct engine *self, struct run *run)
                                        .as.run_drop = {.queue_id = run->queue->record.queue_id, .first_seq = run->first_seq}});
     }
     forget_get(self, run);
+    run->attachment->runs--;
     list_remove(&run->session->runs, &run->in_session);
     list_remove(&run->queue->runs, &run->in_queue);
     pool_put(&self->run_pool, run);

@@ -342,6 +342,22 @@ void engine_sessions_each(struct engine *self, void *context, void (*visit)(void
 
 // ----------------------------------------------------------------------------------------------------------------- attachments
 
+// Whoever asks one queue after the other must not leave something behind in each. A temporary queue lives by what it was asked.
+static void forget_idle(struct engine *self, struct session *session)
+{
+    struct link *oldest = list_first(&session->attachments);
+    for (int looks = 2; looks > 0 && session->attachments.count > ATTACHMENTS_KEPT && oldest != NULL; looks--) { // one has come
+        struct attachment *attachment = list_object(oldest, struct attachment, in_session);
+        if (attachment->runs == 0 && attachment->waits == 0 && !attachment->queue->record.temporary) {
+            detach(self, attachment);
+        } else {
+            list_remove(&session->attachments, oldest);
+            list_push_back(&session->attachments, oldest);
+        }
+        oldest = list_first(&session->attachments);
+    }
+}
+
 struct attachment *session_attach(struct engine *self, struct session *session, struct queue *queue)
 {
     if (session->last_attachment != NULL && session->last_attachment->queue == queue) {
@@ -361,6 +377,7 @@ struct attachment *session_attach(struct engine *self, struct session *session, 
         attachment->queue = queue;
         list_push_back(&session->attachments, &attachment->in_session);
         list_push_back(&queue->attachments, &attachment->in_queue);
+        forget_idle(self, session);
     }
     session->last_attachment = attachment;
     return attachment;

@@ -1,5 +1,6 @@
 // Sessions: resume, answers given again.
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "engine_rig.h"
 
@@ -147,4 +148,69 @@ Test(session, the_answer_to_what_gives_leases_back_waits_for_the_store)
     cr_assert_neq(engine_pending(rig.engine), ENGINE_PENDING_WAITED, "nothing was given back");
     engine_session_end(rig.engine, rig.now_ms, session, true);
     cr_assert_eq(engine_pending(rig.engine), ENGINE_PENDING_WAITED);
+}
+
+// How many queues know of how many sessions.
+static size_t attachments(void)
+{
+    size_t count = 0;
+    for (struct queue *queue = engine_queue_after(rig.engine, rig_text("")); queue != NULL;) {
+        count += queue->attachments.count;
+        queue = engine_queue_after(rig.engine, (struct engine_bytes){queue->record.name_len, (const uint8_t *)queue->record.name});
+    }
+    return count;
+}
+
+static struct queue *numbered_queue(unsigned number)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "q%u", number);
+    return rig_queue(&rig, name);
+}
+
+// Whoever asks one queue after the other must not make the broker remember each of them for as long as he stays.
+Test(session, that_asks_one_queue_after_the_other_leaves_nothing_behind)
+{
+    enum { QUEUES = 900, KEPT_MAX = 100 };
+    const struct engine_options temporary = {.given = ENGINE_OPTION_TEMPORARY, .temporary = true};
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *held = rig_queue(&rig, "held");
+    struct queue *awaited = rig_queue(&rig, "awaited");
+    struct queue *own = rig_declare(&rig, "own", &temporary);
+    rig_put(&rig, held, 0, 1, 1);
+    get_many(held, session, 1, 1);
+    engine_session_waits(rig.engine, session, awaited, 1);
+    cr_assert_eq(rig_get_one(&rig, own, session, 2), 0u);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        cr_assert_eq(rig_get_one(&rig, numbered_queue(i), session, 3 + i), 0u);
+    }
+    cr_assert_leq(attachments(), (size_t)KEPT_MAX);
+    cr_assert_eq(engine_queue_consumers(held), 1u);
+    cr_assert_eq(engine_queue_consumers(awaited), 1u);
+    engine_session_waits(rig.engine, session, awaited, -1);
+    cr_assert_eq(engine_queue_consumers(awaited), 0u);
+    engine_session_end(rig.engine, rig.now_ms, session, false);
+    cr_assert_eq(held->returned.count, (size_t)1, "the item is back");
+    cr_assert_null(engine_queue_find(rig.engine, rig_text("own")), "it lived by that session");
+    cr_assert_eq(attachments(), (size_t)0);
+}
+
+Test(session, holds_items_of_many_queues_over_a_restart)
+{
+    enum { QUEUES = 200 };
+    uint64_t session = rig_session(&rig, 1);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        rig_put(&rig, numbered_queue(i), 0, 1, 1);
+        get_many(numbered_queue(i), session, 1 + i, 1);
+    }
+    rig_restart(&rig, true);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        cr_assert_eq(numbered_queue(i)->leased, 1u);
+        cr_assert_eq(engine_queue_consumers(numbered_queue(i)), 1u);
+    }
+    engine_session_end(rig.engine, rig.now_ms, session, true);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        cr_assert_eq(numbered_queue(i)->returned.count, (size_t)1);
+    }
+    cr_assert_eq(attachments(), (size_t)0);
 }
