@@ -117,8 +117,9 @@ uint64_t engine_shutdown(struct engine *self, uint64_t now_ms, struct queue *que
 size_t engine_queue_count(const struct engine *self);
 // All queues in the order of their names: the first whose name is greater than `after`. NULL: none.
 struct queue *engine_queue_after(struct engine *self, struct engine_bytes after);
-// The lowest ready seq at or above `from`; for peek and redrive, which ask for one after the other. False: none.
-bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq);
+// The lowest ready seq at or above `from`; for peek and redrive, which ask for one after the other. False: none. *looks rises by how many
+// items that are none of them had to be looked at.
+bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq, uint64_t *looks);
 
 // A queue on which waiters may have to be looked at again: items ready, room, unfinished 0, state changed. NULL: no more.
 // A deleted one comes with queue->record.deleted set and must not be kept.

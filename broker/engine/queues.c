@@ -322,7 +322,7 @@ void engine_queue_stats(const struct queue *queue, struct queue_record *out)
 
 // The lowest returned item at or above from_seq; UINT64_MAX: none. Where the lowest of all is below it, each seq is looked up in turn until
 // that has cost as much as to look at all of them: who asks for one after the other finds each near the one before.
-static uint64_t returned_from(const struct queue *queue, uint64_t from_seq)
+static uint64_t returned_from(const struct queue *queue, uint64_t from_seq, uint64_t *looks)
 {
     uint64_t best = heap_min_key(&queue->returned);
     uint64_t end = queue->record.cursor; // none is above it
@@ -335,22 +335,25 @@ static uint64_t returned_from(const struct queue *queue, uint64_t from_seq)
         if (item != NULL && item->state == ITEM_READY) {
             return seq;
         }
+        (*looks)++;
     }
     best = UINT64_MAX;
     for (size_t i = 1; seq < end && i <= queue->returned.count; i++) {
         uint64_t key = queue->returned.nodes[i]->key;
         best = key >= seq && key < best ? key : best;
+        (*looks)++;
     }
     return best;
 }
 
-bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq)
+bool engine_ready_seq(const struct queue *queue, uint64_t from_seq, uint64_t *seq, uint64_t *looks)
 {
-    uint64_t best = returned_from(queue, from_seq);
+    uint64_t best = returned_from(queue, from_seq, looks);
     if (best == UINT64_MAX) {
         best = from_seq > queue->record.cursor ? from_seq : queue->record.cursor;
         while (best < queue->record.next_seq && queue->ahead.count > 0 && item_find(queue->engine, queue, best) != NULL) {
             best++; // above the cursor only delayed items have a struct
+            (*looks)++;
         }
         if (best >= queue->record.next_seq) {
             return false;

@@ -52,6 +52,11 @@ bool groups_open_moves_enough(const struct groups *self)
     return engine_moved_bytes(self->engine) >= self->bytes_max;
 }
 
+void groups_note_looks(struct groups *self, uint64_t looks)
+{
+    self->open->items += looks / GROUP_LOOKS_PER_ITEM;
+}
+
 enum engine_durability groups_youngest(const struct groups *self)
 {
     if (engine_pending(self->engine) == ENGINE_PENDING_WAITED) {

@@ -5,7 +5,7 @@
 #include "arena.h"
 #include "dispatch.h"
 
-enum { GROUP_BYTES_MAX = 16 * 1024 * 1024, GROUP_ITEMS_MAX = 20000 };
+enum { GROUP_BYTES_MAX = 16 * 1024 * 1024, GROUP_ITEMS_MAX = 20000, GROUP_LOOKS_PER_ITEM = 16 };
 
 struct group {
     struct nq_arena *arena;
@@ -35,6 +35,9 @@ bool groups_open_is_full(const struct groups *self);
 // may be much larger than their requests.
 bool groups_open_has_enough(const struct groups *self);
 bool groups_open_moves_enough(const struct groups *self); // from queue to queue: its commit will hold copies of all that
+
+// So many items were looked at in vain: that takes time, too, though less than to do something with one.
+void groups_note_looks(struct groups *self, uint64_t looks);
 
 // The group that an answer must wait for which writes nothing: the youngest one with changes that somebody waits for.
 enum engine_durability groups_youngest(const struct groups *self);

@@ -119,9 +119,12 @@ static enum step move_to(const struct redrive *job, struct service *service, uin
 static enum step step(struct redrive *job, struct service *service, uint64_t now_ms, enum nq_status *end)
 {
     struct queue *from = engine_queue_by_id(service->engine, job->order.from_queue_id);
-    uint64_t seq;
+    uint64_t seq = 0;
+    uint64_t looks = 0;
     bool enough = job->order.max_items > 0 && job->moved >= job->order.max_items;
-    if (from == NULL || enough || !engine_ready_seq(from, job->next_seq, &seq) || seq >= job->order.end_seq) {
+    bool found = from != NULL && !enough && engine_ready_seq(from, job->next_seq, &seq, &looks);
+    groups_note_looks(&service->groups, looks);
+    if (!found || seq >= job->order.end_seq) {
         return STEP_END;
     }
     struct store_item item;

@@ -236,8 +236,9 @@ static size_t choose_items(const struct request *request, const struct queue *qu
     uint64_t limit = peek->max_bytes == 0 || peek->max_bytes > room ? room : peek->max_bytes;
     uint64_t total = 0;
     uint64_t seq = peek->from_seq;
+    uint64_t looks = 0;
     size_t count = 0;
-    for (; count < max && engine_ready_seq(queue, seq, &seq); seq++) {
+    for (; count < max && engine_ready_seq(queue, seq, &seq, &looks); seq++) {
         struct engine_bytes body;
         struct engine_bytes headers;
         if (reader_item(self->reader, queue, queue->record.queue_id, seq, &body, &headers) != NQ_OK) {
@@ -249,6 +250,7 @@ static size_t choose_items(const struct request *request, const struct queue *qu
         }
         items[count++] = (struct engine_granted){.seq = seq, .delivery = 1};
     }
+    groups_note_looks(&self->groups, looks);
     return count;
 }
 

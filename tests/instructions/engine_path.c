@@ -258,7 +258,8 @@ OPERATION static size_t op_look_at_returned(struct path *path)
 {
     const struct queue *queue = engine_queue_find(path->engine, name_of(path, 0));
     size_t items = 0;
-    for (uint64_t seq = 1; engine_ready_seq(queue, seq, &seq); seq++) {
+    uint64_t looks = 0;
+    for (uint64_t seq = 1; engine_ready_seq(queue, seq, &seq, &looks); seq++) {
         items++;
     }
     return items;

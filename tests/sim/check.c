@@ -215,7 +215,8 @@ static void check_queue(struct sim *self, const struct model_queue *queue)
     uint64_t from = sim_random(self, queue->next_seq + 1);
     uint64_t seq = 0;
     const struct model_item *lowest = model_lowest_ready(model, queue->id, from);
-    bool found = engine_ready_seq(real, from, &seq);
+    uint64_t looks = 0;
+    bool found = engine_ready_seq(real, from, &seq, &looks);
     equal(queue->name, "lowest ready seq", lowest == NULL ? 0 : lowest->seq, found ? seq : 0);
 }
 

@@ -184,3 +184,43 @@ Test(room, redrives_share_a_slice)
     cr_assert_eq(fixture_take(fixture, 2, 12)->as.count, (uint64_t)REDRIVE_SLICE);
     cr_assert_eq(fixture_take(fixture, 2, 13)->as.count, (uint64_t)REDRIVE_SLICE);
 }
+
+// All that is delayed has to be looked at to find none that is ready; and one frame may ask for that a thousand times.
+static void put_delayed(const char *queue)
+{
+    enum { ITEMS = 100 };
+    struct nq_bytes bodies[ITEMS];
+    for (size_t i = 0; i < ITEMS; i++) {
+        bodies[i] = bytes_of("x");
+    }
+    struct wire_request put = put_request(10, queue, 1, bodies, ITEMS);
+    put.as.put.delay_ms = 60000;
+    cr_assert_eq(call(1, put)->status, NQ_OK);
+}
+
+Test(room, items_that_peeks_in_one_frame_look_at_in_vain_are_no_more_than_a_group_takes)
+{
+    struct wire_request peeks[] = {on_queue_request(12, WIRE_PEEK, "q"), on_queue_request(13, WIRE_PEEK, "q")};
+    put_delayed("q");
+    fixture->rig.service.groups.open->items = GROUP_ITEMS_MAX - 5;
+    fixture_send(fixture, 2, peeks, 2);
+    const struct wire_reply *first = fixture_take(fixture, 2, 12);
+    cr_assert_eq(first->status, NQ_OK);
+    cr_assert_eq(first->as.peek.count, (size_t)0);
+    cr_assert_eq(fixture_take(fixture, 2, 13)->status, NQ_BUSY);
+    cr_assert_eq(call(2, peeks[1])->status, NQ_OK, "the next frame is served");
+}
+
+Test(room, redrives_that_look_at_much_in_vain_take_turns)
+{
+    struct wire_request redrives[] = {on_queue_request(12, WIRE_REDRIVE, "q"), on_queue_request(13, WIRE_REDRIVE, "q")};
+    put_delayed("q");
+    fixture->rig.service.groups.open->items = GROUP_ITEMS_MAX - 5;
+    fixture_send(fixture, 2, redrives, 2);
+    cr_assert_not_null(fixture_take(fixture, 2, 12));
+    cr_assert_null(fixture_take(fixture, 2, 13), "others are served before it");
+    fixture_tick(fixture, 0);
+    const struct wire_reply *second = fixture_take(fixture, 2, 13);
+    cr_assert_not_null(second);
+    cr_assert(second->status == NQ_OK && second->as.count == 0);
+}

@@ -75,7 +75,8 @@ static void add_items(struct state *self, const struct queue *queue)
 {
     uint64_t id = queue->record.queue_id;
     uint64_t seq = 1;
-    for (; engine_ready_seq(queue, seq, &seq); seq++) {
+    uint64_t looks = 0;
+    for (; engine_ready_seq(queue, seq, &seq, &looks); seq++) {
         const uint64_t ready[] = {id, seq};
         add_line(self, KIND_READY, ready, 2);
     }
