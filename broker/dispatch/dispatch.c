@@ -183,6 +183,7 @@ void dispatch_put(struct dispatch *self, uint64_t now_ms, struct engine_bytes na
         answer_plain(self, DISPATCH_PUT, put->session_no, put->request_id, DISPATCH_END_ENGINE, status);
         return;
     }
+    serve_joins(self, queue); // what is put now is not waited for
     const struct queue_waiters *at = queue->waiters;
     struct engine_put now = put->put;
     struct engine_put_result result = {0};

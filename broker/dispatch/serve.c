@@ -75,7 +75,7 @@ static bool serve_gets(struct dispatch *self, uint64_t now_ms, struct queue *que
     return progress;
 }
 
-static void serve_joins(struct dispatch *self, struct queue *queue)
+void serve_joins(struct dispatch *self, struct queue *queue)
 {
     struct waiter *waiter = first_of(queue, DISPATCH_JOIN);
     while (waiter != NULL && queue_unfinished(queue) == 0) {
@@ -104,6 +104,7 @@ void serve_queue(struct dispatch *self, uint64_t now_ms, struct queue *queue)
         end_all(self, queue, ENGINE_NO_SUCH_QUEUE);
         return;
     }
+    serve_joins(self, queue); // before what waits for room goes in
     bool progress = true;
     while (progress && !self->out_of_memory) { // each get makes room for a put, each put something to get
         progress = serve_puts(self, now_ms, queue);

@@ -73,3 +73,4 @@ void waiter_end(struct dispatch *self, struct waiter *waiter, enum dispatch_end 
 
 // serve.c
 void serve_queue(struct dispatch *self, uint64_t now_ms, struct queue *queue);
+void serve_joins(struct dispatch *self, struct queue *queue); // if all is done at this moment

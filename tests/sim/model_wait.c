@@ -131,17 +131,23 @@ static bool serve_gets(struct model *self, struct model_queue *queue)
     return progress;
 }
 
+static void serve_joins(struct model *self, const struct model_queue *queue)
+{
+    for (size_t i = first_waiter(self, queue->id, DISPATCH_JOIN); i < self->waiters_count && model_unfinished(self, queue->id) == 0;
+         i = first_waiter(self, queue->id, DISPATCH_JOIN)) {
+        end_waiter(self, i, DISPATCH_END_ENGINE, ENGINE_OK);
+    }
+}
+
 static void serve(struct model *self, struct model_queue *queue)
 {
+    serve_joins(self, queue);
     bool progress = true;
     while (progress) {
         progress = serve_puts(self, queue);
         progress = serve_gets(self, queue) || progress;
     }
-    for (size_t i = first_waiter(self, queue->id, DISPATCH_JOIN); i < self->waiters_count && model_unfinished(self, queue->id) == 0;
-         i = first_waiter(self, queue->id, DISPATCH_JOIN)) {
-        end_waiter(self, i, DISPATCH_END_ENGINE, ENGINE_OK);
-    }
+    serve_joins(self, queue);
 }
 
 static void serve_all(struct model *self)
@@ -211,6 +217,7 @@ void model_dispatch_put(struct model *self, const char *name, const struct model
         return;
     }
     struct model_queue *queue = model_queue_use(self, name);
+    serve_joins(self, queue);
     bool behind = model_waiting(self, queue->id, DISPATCH_PUT) > 0;
     struct engine_put_result result = {0};
     enum engine_status status = ENGINE_FULL;

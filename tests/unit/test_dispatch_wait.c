@@ -72,6 +72,32 @@ Test(dispatch, join_answers_when_all_is_done)
     cr_assert_str_eq(answers(), "5:OK");
 }
 
+// Requests are handled in their order: between a task_done and a put behind it all was done.
+Test(dispatch, join_does_not_wait_for_what_is_put_once_all_was_done)
+{
+    bool gone;
+    uint64_t session = rig_session(&rig, 1);
+    struct queue *queue = bounded(1);
+    put(session, 1, 0, 1, 1, 0);
+    get(session, 2, 1, 0);
+    dispatch_join(rig.dispatch, rig.now_ms, session, 3, rig_text("q"), FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "1:OK 2:OK");
+    struct engine_token token = rig_token(&rig, session, 1, 1);
+    engine_task_done(rig.engine, rig.now_ms, queue, &token, &gone);
+    put(session, 4, 0, 2, 1, 0);
+    run();
+    cr_assert_str_eq(answers(), "3:OK 4:OK");
+    put(session, 5, 0, 3, 1, FOREVER);
+    dispatch_join(rig.dispatch, rig.now_ms, session, 6, rig_text("q"), FOREVER);
+    run();
+    cr_assert_str_eq(answers(), "");
+    engine_purge(rig.engine, rig.now_ms, queue); // what waits for room goes in behind it
+    run();
+    cr_assert_str_eq(answers(), "6:OK 5:OK");
+    cr_assert_eq(queue_unfinished(queue), 1u);
+}
+
 Test(dispatch, shutdown_ends_puts_and_gets)
 {
     uint64_t session = rig_session(&rig, 1);
