@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { PLACES_KEPT = 256 };
+
 void heap_fini(struct heap *self)
 {
     free(self->nodes);
@@ -86,6 +88,9 @@ void heap_remove(struct heap *self, struct heap_node *node)
         sift_down(self, last);
     }
     node->index = 0;
+    if (self->count == 0 && self->capacity > PLACES_KEPT) { // there are many heaps, two for each queue
+        heap_fini(self);
+    }
 }
 
 void heap_rekey(struct heap *self, struct heap_node *node, uint64_t key)

@@ -11,6 +11,7 @@ enum {
     TICK_BUDGET = 4000,   // things done in one engine_tick
     AGE_MARKS_PER_TTL = 1024,
     AGE_MARKS_IDLE_MAX = 64, // kept for a queue without a ttl, should it get one
+    RECENT_KEPT = 64,        // places of a queue for runs of items that are not durable yet, when there are none
     ATTACHMENTS_KEPT = 64,   // of a session to queues of which it neither holds nor awaits items
 };
 

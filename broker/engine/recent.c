@@ -41,6 +41,16 @@ const struct recent_put *recent_find(const struct queue *queue, uint64_t seq)
     return seq - put->first_seq < put->count ? put : NULL;
 }
 
+// What many small puts at once have taken must not stay with each queue that ever had them.
+static void forget_burst(struct queue *queue)
+{
+    if (queue->recent_capacity > RECENT_KEPT) {
+        free(queue->recent);
+        queue->recent = NULL;
+        queue->recent_capacity = 0;
+    }
+}
+
 void recent_drop_durable(struct queue *queue)
 {
     while (queue->recent_first < queue->recent_end && queue->recent[queue->recent_first].first_seq < queue->durable_seq) {
@@ -48,6 +58,7 @@ void recent_drop_durable(struct queue *queue)
     }
     if (queue->recent_first == queue->recent_end) {
         queue->recent_first = queue->recent_end = 0;
+        forget_burst(queue);
         return;
     }
     if (queue->recent_first > queue->recent_capacity / 2) { // keep the array from creeping

@@ -199,6 +199,22 @@ Test(put, bodies_are_recent_until_durable)
     cr_assert(!engine_recent_item(queue, 4, &body, &headers));
 }
 
+// A broker may have a hundred thousand queues.
+Test(put, what_many_small_puts_at_once_take_does_not_stay_with_their_queue)
+{
+    enum { PUTS = 5000, KEPT_MAX = 100 };
+    struct engine_bytes body;
+    struct engine_bytes headers;
+    struct queue *queue = rig_queue(&rig, "q");
+    for (uint64_t i = 1; i <= PUTS; i++) {
+        rig_put(&rig, queue, 0, i, 1);
+    }
+    rig_commit(&rig);
+    cr_assert_leq(queue->recent_capacity, (size_t)KEPT_MAX);
+    rig_put(&rig, queue, 0, PUTS + 1, 1);
+    cr_assert(engine_recent_item(queue, PUTS + 1, &body, &headers));
+}
+
 Test(put, streams_are_limited)
 {
     struct engine_put_result result;

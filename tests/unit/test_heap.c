@@ -55,6 +55,20 @@ Test(heap, comes_out_in_order_whatever_was_removed_and_moved)
     heap_fini(&heap);
 }
 
+Test(heap, keeps_little_memory_when_all_has_been_removed)
+{
+    struct heap heap = {0};
+    struct thing things[THINGS] = {0};
+    for (uint64_t again = 0; again < 2; again++) {
+        for (uint64_t i = 0; i < THINGS; i++) {
+            cr_assert(heap_insert(&heap, &things[i].node, THINGS - i));
+        }
+        expect_order(&heap);
+        cr_assert_leq(heap.capacity, (size_t)THINGS / 2);
+    }
+    heap_fini(&heap);
+}
+
 Test(heap, object_of_node)
 {
     struct heap heap = {0};
