@@ -186,6 +186,8 @@ struct engine_grant {
 enum engine_status engine_get(struct engine *self, uint64_t now_ms, struct queue *queue, const struct engine_get *get,
                               struct engine_grant *out);
 void engine_grant_clear(struct engine_grant *grant);
+// Takes items and returns them with room for these only, as they may wait for long; NULL: there are none.
+struct engine_granted *engine_granted_fit(struct engine_granted *items, size_t count);
 
 // -------------------------------------------------------------------------------------------------------------------- finish
 

@@ -156,6 +156,9 @@ static enum engine_status lease(struct engine *self, struct queue *queue, struct
         run_free(self, run);
         return leased ? ENGINE_EMPTY : engine_no_memory(self);
     }
+    if (out->count < count) {
+        out->items = engine_granted_fit(out->items, out->count);
+    }
     queue->record.gets += out->count;
     run_changed(self, run);
     if (!leased || !run_start(self, run)) {
@@ -200,6 +203,16 @@ enum engine_status engine_get(struct engine *self, uint64_t now_ms, struct queue
         engine_grant_clear(out);
     }
     return status;
+}
+
+struct engine_granted *engine_granted_fit(struct engine_granted *items, size_t count)
+{
+    if (count == 0) {
+        free(items);
+        return NULL;
+    }
+    struct engine_granted *fit = realloc(items, count * sizeof(*items));
+    return fit != NULL ? fit : items;
 }
 
 void engine_grant_clear(struct engine_grant *grant)

@@ -273,6 +273,7 @@ void request_peek(struct request *request)
     size_t count = choose_items(request, queue, items, max);
     request->service->groups.open->items += count;
     answer->kind = ANSWER_PEEK;
+    items = engine_granted_fit(items, count);
     answer->as.items = (struct answer_items){.queue_id = queue->record.queue_id, .items = items, .count = count};
 }
 

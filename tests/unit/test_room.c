@@ -1,5 +1,6 @@
 // What a connection does not take of the items it asked for.
 #include <criterion/criterion.h>
+#include <malloc.h>
 
 #include "queue.h"
 #include "service_fixture.h"
@@ -223,4 +224,36 @@ Test(room, redrives_that_look_at_much_in_vain_take_turns)
     const struct wire_reply *second = fixture_take(fixture, 2, 13);
     cr_assert_not_null(second);
     cr_assert(second->status == NQ_OK && second->as.count == 0);
+}
+
+// Of the items that answers hold which wait for the store.
+static size_t held_bytes(void)
+{
+    size_t bytes = 0;
+    for (const struct answer *answer = fixture->rig.service.groups.open->answers.first; answer != NULL; answer = answer->next) {
+        bool has_items = answer->kind == ANSWER_GET || answer->kind == ANSWER_PEEK;
+        bytes += has_items ? malloc_usable_size(answer->as.items.items) : 0;
+    }
+    return bytes;
+}
+
+// A request of some bytes may ask for many items, and a group hold thousands of them.
+Test(room, answers_hold_memory_for_the_items_they_have_not_for_those_asked_for)
+{
+    enum { ITEMS = 500, LITTLE = 500 };
+    struct nq_bytes bodies[ITEMS];
+    for (size_t i = 0; i < ITEMS; i++) {
+        bodies[i] = bytes_of("x");
+    }
+    struct wire_request requests[] = {put_request(10, "q", 1, bodies, ITEMS), on_queue_request(11, WIRE_PEEK, "q"),
+                                      get_request(12, "q", ITEMS, 0)};
+    requests[1].as.on_queue.max_items = ITEMS;
+    requests[1].as.on_queue.max_bytes = requests[2].as.get.max_bytes = 3;
+    fixture_send(fixture, 1, requests, 2);
+    cr_expect_leq(held_bytes(), (size_t)LITTLE, "%zu bytes for three items of a peek", held_bytes());
+    fixture_send(fixture, 1, requests + 2, 1);
+    cr_expect_leq(held_bytes(), (size_t)(2 * LITTLE), "%zu bytes for three more of a get", held_bytes());
+    fixture_commit(fixture);
+    cr_assert_eq(fixture_take(fixture, 1, 11)->as.peek.count, (size_t)3);
+    cr_assert_eq(fixture_take(fixture, 1, 12)->as.get.count, (size_t)3);
 }
