@@ -430,20 +430,20 @@ class Outbox:
         self.kicked = False
         bodies = self.bodies
         while bodies and self.runs < RUNS_MAX and self.failure is None:
+            self.runs += 1  # before the last one is taken out: who flushes must see one of both
             run: List[bytes] = []
             size = 0
             while bodies and len(run) < RUN_ITEMS and size < RUN_BYTES:
                 run.append(bodies.popleft())
                 size += len(run[-1])
-            self.runs += 1
             if self not in self.hub.outboxes:
                 self.hub.outboxes.append(self)
             self.hub.begin(_Run(self, run))
 
     def run_ended(self, run: "_Run") -> None:
-        self.runs -= 1
-        if run.status != OK:
+        if run.status != OK:  # first: who flushes must not see the end of it alone
             self.fail(run.status, run.text)
+        self.runs -= 1
         if self.runs == 0 and not self.bodies and self in self.hub.outboxes:
             self.hub.outboxes.remove(self)
         with self.changed:

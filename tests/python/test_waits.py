@@ -1,4 +1,5 @@
 """What was got ahead and lies idle; waits that are interrupted, also while the broker is away."""
+import collections
 import os
 import signal
 import subprocess
@@ -143,6 +144,41 @@ class Interrupted(unittest.TestCase):
             outbox.put(b"2")
             outbox.flush(20)
         q.delete()
+
+
+class Flush(unittest.TestCase):
+    """It looks from another thread, at any moment of the I/O thread."""
+
+    def test_it_waits_for_a_run_that_is_being_made(self):
+        q, seen = net().Queue(confirm="flush"), []
+        outbox = q._buffer()
+
+        class Bodies(collections.deque):
+            def popleft(self):
+                body = super().popleft()
+                seen.append(outbox.flush(0))
+                return body
+
+        outbox.bodies = Bodies()
+        q.put("item")
+        self.assertTrue(q.flush(80))
+        self.assertEqual(seen, [False])
+
+    def test_it_waits_for_the_failure_of_a_run_that_has_ended(self):
+        q, seen = net().Queue(confirm="flush"), []
+        outbox = q._buffer()
+        fail = outbox.fail
+
+        def fail_later(status, text):
+            seen.append(outbox.flush(0))
+            fail(status, text)
+
+        q.shutdown()
+        with mock.patch.object(outbox, "fail", fail_later):
+            q.put("late")
+            with self.assertRaises(net().ShutDown):
+                q.flush(80)
+        self.assertEqual(seen, [False])
 
 
 class Time(unittest.TestCase):
