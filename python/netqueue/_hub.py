@@ -18,7 +18,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 from ._errors import CLOSED, OK, Closed, error_of
 from ._library import Completion, lib, make_client
-from ._ops import Item, Operation, start_dones
+from ._ops import Item, Operation, Outbox, start_dones
 
 DEFAULT_SERVER = "tcp://127.0.0.1:5510"
 UPKEEP_MS = 250   # how long the I/O thread sleeps while nothing is under way
@@ -368,10 +368,12 @@ class Hub:
         return not self.outboxes and not any(operation.must_end and not operation.abandoned for operation in self.running.values())
 
     def _drop_rest(self) -> None:
-        rest = list(self.running.values()) + [entry for entry in self.inbox if isinstance(entry, Operation)]
+        left = list(self.inbox)
+        rest = list(self.running.values()) + [entry for entry in left if isinstance(entry, Operation)]
         self.running.clear()
         self.inbox.clear()
-        for outbox in self.outboxes:
+        owners = [getattr(entry, "__self__", None) for entry in left]
+        for outbox in self.outboxes + [owner for owner in owners if isinstance(owner, Outbox)]:  # the latter were not looked at any more
             outbox.fail(CLOSED, "netqueue was closed")
         if self.wake_waiters:  # not at the end of the process: threads that still wait are to end with it, silently
             for operation in rest:

@@ -197,10 +197,20 @@ class Queue(WholeQueue):
         outbox = self._outbox
         if outbox is None or outbox.hub.closing is not None:
             with self._lock:
-                if self._outbox is None or self._outbox.hub is not self._hub:
-                    self._outbox = Outbox(self._hub, self._name, FLUSH_WINDOW)
                 outbox = self._outbox
+                if outbox is None or outbox.hub is not self._hub:
+                    if outbox is not None:
+                        self._settle(outbox)
+                    outbox = self._outbox = Outbox(self._hub, self._name, FLUSH_WINDOW)
         return outbox
+
+    def _settle(self, outbox: Outbox) -> None:
+        """Of a connection that is being closed, or was: what it has still comes first, and what it has lost is told, once."""
+        try:
+            outbox.flush(None)
+        except Exception:
+            self._outbox = None
+            raise
 
     def flush(self, timeout: Optional[float] = None) -> bool:
         """Wait until all that was put with confirm="flush" is stored (False: not within `timeout`); raises the first failure."""

@@ -145,6 +145,22 @@ class Interrupted(unittest.TestCase):
             outbox.flush(20)
         q.delete()
 
+    def test_what_a_closed_connection_has_lost_is_told(self):
+        q = net().Queue(confirm="flush", name="closed", codec="bytes")
+        q.put(b"1")
+        self.assertTrue(q.flush(80))
+        outbox, hub = q._outbox, q._hub
+        with mock.patch.object(hub, "_may_close", lambda: outbox.put(b"2") or True):  # as it has looked for the last time
+            net().close(harness.broker.endpoint)
+        with self.assertRaises(net().Closed):
+            q.flush(5)
+        with self.assertRaises(net().Closed):
+            q.put(b"3")
+        q.put(b"4")
+        self.assertTrue(q.flush(80))
+        self.assertEqual([q.get(timeout=80), q.get(timeout=80)], [b"1", b"4"])
+        q.delete()
+
 
 class Flush(unittest.TestCase):
     """It looks from another thread, at any moment of the I/O thread."""
