@@ -247,8 +247,9 @@ class Hub:
         if self.stocks and now >= self.stocks_due:
             self.stocks_due = now + IDLE_MS / 1000
             for stock in list(self.stocks):
-                if stock.give_back_idle():
-                    self.stocks.discard(stock)
+                self.stocks.discard(stock)  # first: a thread that fills it meanwhile adds it anew
+                if not stock.give_back_idle():
+                    self.stocks.add(stock)
 
     def _sleep(self, poll: Any, timeout_ms: Optional[int]) -> bool:
         """True: woken by who handed in something."""

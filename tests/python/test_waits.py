@@ -34,6 +34,21 @@ class Prefetch(unittest.TestCase):
         self.assertFalse(stock.grows or q._hub.stocks)
         self.assertEqual((len(stock.items), q.qsize()), (9, 19))
 
+    def test_a_stock_that_is_filled_while_it_is_looked_at_is_looked_at_again(self):
+        from netqueue._hub import Hub
+        hub = types.SimpleNamespace(stocks=set(), stocks_due=0.0)
+
+        class Stock:
+            def give_back_idle(self):
+                """None is left; and another thread has got some ahead before that is noted."""
+                hub.stocks.add(self)
+                return True
+
+        stock = Stock()
+        hub.stocks.add(stock)
+        Hub._look_after_stocks(hub)
+        self.assertIn(stock, hub.stocks)
+
 
 class Interrupted(unittest.TestCase):
     """Ctrl-C comes wherever it likes."""
