@@ -72,18 +72,30 @@ class _Prefetched:
         self.asked_at = now
         return self.size
 
+    def take(self) -> Optional[Item]:
+        """None: there is none. Other threads, and the I/O thread, take without a lock, too."""
+        try:
+            return self.items.popleft()
+        except IndexError:
+            return None
+
     def get(self, queue: "Queue", block: bool, timeout: Optional[float]) -> Item:
         deadline = None if timeout is None else time.monotonic() + timeout
         me = object()
         try:
             try:
                 with self.changed:
-                    while self.asking is not None and not self.items:
+                    item = self.take()
+                    while item is None and self.asking is not None:
                         if not block or not self.changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
-                            raise Empty
-                    if self.items:
-                        return self.items.popleft()
-                    self.asking = me
+                            break
+                        item = self.take()
+                    if item is not None:
+                        return item
+                    if self.asking is None:
+                        self.asking = me
+                if self.asking is not me:  # nor is it waited for any longer: whether there is one more is for the broker to say
+                    return queue._run(queue._get_request(1, 0)).check().items[0]
                 return self._ask(queue, block, deadline)
             finally:
                 self._has_asked(me)
@@ -247,11 +259,11 @@ class Queue(WholeQueue):
         wait = self._get_wait(block, timeout)
         if self._prefetched is not None:
             items = [self._prefetched.get(self, block, wait)]
-            while self._prefetched.items and len(items) < max_items:
-                try:
-                    items.append(self._prefetched.items.popleft())
-                except IndexError:  # another thread was quicker
+            while len(items) < max_items:
+                more = self._prefetched.take()
+                if more is None:
                     break
+                items.append(more)
             return self._take_all(items)
         return self._take_all(self._run(self._get_request(min(max_items, ITEMS_PER_REQUEST_MAX), wait)).check().items)
 

@@ -49,6 +49,15 @@ class Prefetch(unittest.TestCase):
         Hub._look_after_stocks(hub)
         self.assertIn(stock, hub.stocks)
 
+    def test_nothing_is_said_to_be_empty_because_another_thread_is_asking(self):
+        q = net().Queue(prefetch=10)
+        q._prefetched.asking = object()  # its get is on its way
+        for get in (q.get_nowait, lambda: q.get(timeout=0), lambda: q.get(timeout=0.01), lambda: q.get_many(5, block=False)[0]):
+            q.put("item")
+            self.assertEqual(get(), "item")
+            with self.assertRaises(net().Empty):
+                get()
+
 
 class Interrupted(unittest.TestCase):
     """Ctrl-C comes wherever it likes."""
