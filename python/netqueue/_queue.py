@@ -75,9 +75,15 @@ class _Prefetched:
     def take(self) -> Optional[Item]:
         """None: there is none. Other threads, and the I/O thread, take without a lock, too."""
         try:
-            return self.items.popleft()
+            item = self.items.popleft()
+            while item.hub.closing is not None:  # it goes back, or has done so, with the connection
+                item = self.items.popleft()
+            return item
         except IndexError:
             return None
+
+    def count(self) -> int:
+        return sum(item.hub.closing is None for item in list(self.items))
 
     def get(self, queue: "Queue", block: bool, timeout: Optional[float]) -> Item:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -241,7 +247,8 @@ class Queue(WholeQueue):
             except IndexError:  # another thread was quicker
                 pass
             else:
-                return self._take(item)
+                if item.hub.closing is None:
+                    return self._take(item)
         return self._take(self._get(block, timeout))
 
     def get_nowait(self) -> Any:
@@ -310,7 +317,7 @@ class Queue(WholeQueue):
 
     def qsize(self) -> int:
         """How many items can be got now."""
-        return super().qsize() + (len(self._prefetched.items) if self._prefetched is not None else 0)
+        return super().qsize() + (self._prefetched.count() if self._prefetched is not None else 0)
 
     @property
     def unfinished_tasks(self) -> int:

@@ -58,6 +58,19 @@ class Prefetch(unittest.TestCase):
             with self.assertRaises(net().Empty):
                 get()
 
+    def test_what_was_got_ahead_over_a_closed_connection_has_gone_back(self):
+        q, got = net().Queue(name="closed-stock", prefetch=10), []
+        q.put_many(range(5))
+        for _ in range(5):
+            got.append(q.get(timeout=80))
+            q.task_done()
+            if got == [0]:
+                net().close(harness.broker.endpoint)
+        self.assertEqual(got, [0, 1, 2, 3, 4])
+        self.assertEqual(q.qsize(), 0)
+        harness.broker.await_stat(q.name, unfinished=0, dones=5)
+        q.delete()
+
 
 class Interrupted(unittest.TestCase):
     """Ctrl-C comes wherever it likes."""
