@@ -187,6 +187,8 @@ class Hub:
             raise error_of(CLOSED, operation.what)
         operation.when_ended = when_ended
         self.submit(operation)
+        if self.closed and not operation.ended:  # as in run()
+            self._refuse(operation)
         return operation
 
     def abandon(self, operation: Operation) -> None:

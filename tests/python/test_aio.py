@@ -2,6 +2,7 @@
 import asyncio
 import sys
 import unittest
+from unittest import mock
 
 import harness
 
@@ -55,6 +56,21 @@ class Asyncio(unittest.TestCase):
                 await q.put("late")
             with self.assertRaises(aio.QueueShutDown):
                 await q.get()
+        self.run_async(test)
+
+    def test_nobody_waits_for_a_connection_that_is_closed_just_then(self):
+        async def test():
+            import netqueue
+            q = self.queue()
+            hub, submit = q._hub, q._hub.submit
+
+            def close_and_submit(entry):
+                netqueue.close(harness.broker.endpoint)
+                submit(entry)
+
+            with mock.patch.object(hub, "submit", close_and_submit):
+                with self.assertRaises(netqueue.Closed):
+                    await q.get()
         self.run_async(test)
 
     def test_a_cancelled_get_takes_nothing(self):
