@@ -204,7 +204,7 @@ void request_renew(struct request *request)
     }
     struct peer *peer = sessions_find(&self->sessions, session_no);
     if (peer != NULL) {
-        sessions_heard(peer, request->now_ms);
+        sessions_renewed(peer, request->now_ms, request->connection);
     }
     engine_session_renew(self->engine, request->now_ms, session_no);
     request_answer(request, NQ_OK);

@@ -112,6 +112,12 @@ void sessions_heard(struct peer *peer, uint64_t now_ms)
     peer->heard_ms = now_ms;
 }
 
+void sessions_renewed(struct peer *peer, uint64_t now_ms, uint64_t connection)
+{
+    sessions_heard(peer, now_ms);
+    peer->renewer = connection != peer->connection ? connection : peer->renewer;
+}
+
 void sessions_watch(struct sessions *self, uint64_t now_ms, struct peer *peer)
 {
     if (peer->connection != 0 && peer->timer.key > now_ms + SESSIONS_PROBE_MS) {
@@ -186,14 +192,28 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+// Also without a connection of its own: it lives as long as what renews it stands, and does so.
+static bool is_renewed(const struct sessions *self, uint64_t now_ms, const struct peer *peer)
+{
+    return peer->renewer != 0 && now_ms < peer->heard_ms + self->config.timeout_ms &&
+           self->config.probe(self->config.context, peer->renewer);
+}
+
+static void look_after_unconnected(struct sessions *self, uint64_t now_ms, struct peer *peer)
+{
+    if (now_ms < peer->ends_ms) {
+        heap_rekey(&self->timers, &peer->timer, peer->ends_ms);
+    } else if (is_renewed(self, now_ms, peer)) {
+        heap_rekey(&self->timers, &peer->timer, now_ms + SESSIONS_PROBE_MS);
+    } else {
+        sessions_end(self, now_ms, peer, false);
+    }
+}
+
 static void look_after(struct sessions *self, uint64_t now_ms, struct peer *peer)
 {
     if (peer->connection == 0) {
-        if (now_ms >= peer->ends_ms) {
-            sessions_end(self, now_ms, peer, false);
-        } else {
-            heap_rekey(&self->timers, &peer->timer, peer->ends_ms);
-        }
+        look_after_unconnected(self, now_ms, peer);
         return;
     }
     bool busy =

@@ -1,8 +1,9 @@
 // Which connection a session lives on, whether its client is still there, and when it ends if it is not.
 //
 // Sessions with leases or waiters are probed once a second, the others once per session_timeout: a probe that cannot be delivered
-// says that the connection is gone. Then the session ends after `grace` unless it is resumed. A connected session with leases or
-// waiters ends after `timeout` of silence; one without is nobody's concern while its connection lives.
+// says that the connection is gone. Then the session ends after `grace` unless it is resumed, or is renewed over another connection, which
+// stands: its client is at work and will see later. A session with leases or waiters ends after `timeout` of silence; a connected one without
+// is nobody's concern while its connection lives.
 #pragma once
 #include "access.h"
 #include "dispatch.h"
@@ -14,6 +15,7 @@ enum { SESSIONS_PROBE_MS = 1000, SESSIONS_LATE_MS = 1000 };
 struct peer {
     uint64_t session_no;
     uint64_t connection; // 0: none at the moment
+    uint64_t renewer;    // another, over which it was renewed last; 0: none
     uint64_t heard_ms;   // when its client last sent anything
     uint64_t ends_ms;    // while it has no connection
     uint32_t workers;
@@ -51,6 +53,7 @@ struct peer *sessions_bind(struct sessions *self, uint64_t now_ms, uint64_t sess
 bool sessions_expect_restored(struct sessions *self, uint64_t now_ms);
 
 void sessions_heard(struct peer *peer, uint64_t now_ms);
+void sessions_renewed(struct peer *peer, uint64_t now_ms, uint64_t connection);
 // It may hold leases or wait from now on: probe it within a second.
 void sessions_watch(struct sessions *self, uint64_t now_ms, struct peer *peer);
 void sessions_connection_gone(struct sessions *self, uint64_t now_ms, uint64_t connection);

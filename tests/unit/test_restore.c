@@ -134,6 +134,30 @@ Test(restore, a_session_that_does_not_come_back_ends_after_its_timeout)
     fixture_destroy(fixture);
 }
 
+// It works on its item, and has not looked at its connection since the start; but it lives, and says so.
+Test(restore, a_session_that_is_renewed_goes_on_without_coming_back)
+{
+    struct fixture *fixture = fixture_create();
+    uint8_t token[NQ_RESUME_TOKEN_BYTES];
+    fixture_hello(fixture, 1, token);
+    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
+    const struct wire_request get = get_request(11, "q", 1, 0);
+    fixture_call(fixture, 1, &get);
+    commit_cleanly(fixture);
+    fixture = restart(fixture, 0);
+    uint8_t id[NQ_SESSION_ID_BYTES];
+    session_id_of(1, id);
+    const struct wire_request renew = {.id = 12, .op = WIRE_RENEW, .as.renew = {{sizeof(id), id}, {sizeof(token), token}}};
+    for (int i = 0; i < 10; i++) {
+        fixture_tick(fixture, NQ_SESSION_TIMEOUT_MS_DEFAULT / 3);
+        cr_assert_eq(fixture_call(fixture, 4, &renew)->status, NQ_OK);
+    }
+    fixture_hello(fixture, 2, NULL);
+    const struct wire_request stat = on_queue_request(13, WIRE_STAT, "q");
+    cr_assert_eq(fixture_call(fixture, 2, &stat)->as.stat.leased, 1);
+    fixture_destroy(fixture);
+}
+
 // A queue whose items live for ten seconds.
 static struct fixture *aging_fixture(void)
 {

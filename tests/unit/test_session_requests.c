@@ -33,6 +33,12 @@ static struct wire_request resume(uint64_t id, const uint8_t *token)
     return hello;
 }
 
+static struct wire_request renew(uint64_t id)
+{
+    session_id_of(1, id_1);
+    return (struct wire_request){.id = id, .op = WIRE_RENEW, .as.renew = {{sizeof(id_1), id_1}, {sizeof(token_1), token_1}}};
+}
+
 static const struct wire_reply *call(uint64_t connection, struct wire_request request)
 {
     return fixture_call(fixture, connection, &request);
@@ -355,13 +361,61 @@ Test(session, renew_from_another_connection_keeps_it_alive)
 {
     cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
     call(1, get_request(11, "q", 1, 0));
-    session_id_of(1, id_1);
-    const struct wire_request renew = {.id = 12, .op = WIRE_RENEW, .as.renew = {{sizeof(id_1), id_1}, {sizeof(token_1), token_1}}};
     for (int i = 0; i < 10; i++) {
         fixture_tick(fixture, 10000);
-        cr_assert_eq(fixture_call(fixture, 4, &renew)->status, NQ_OK);
+        cr_assert_eq(call(4, renew(12))->status, NQ_OK);
     }
     cr_assert_eq(leased(13), 1, "also beyond the 60 s of its lease");
+}
+
+// It works on its item and does not look at its connection; but it lives, and says so.
+Test(session, that_is_renewed_from_another_connection_outlives_its_own)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    const struct wire_reply *got = call(1, get_request(11, "q", 1, 0));
+    cr_assert_eq(call(4, renew(12))->status, NQ_OK);
+    fixture->dead_connection = 1;
+    for (int i = 0; i < 20; i++) {
+        for (int k = 0; k < 5; k++) {
+            fixture_tick(fixture, 1000);
+        }
+        cr_assert_eq(call(4, renew(12))->status, NQ_OK);
+    }
+    const uint64_t held[] = {11};
+    struct wire_request hello = resume(13, token_1);
+    hello.as.hello.held_gets = held;
+    hello.as.hello.held_gets_count = 1;
+    cr_assert(call(3, hello)->as.hello.resumed);
+    cr_assert_eq(call(3, tokens_request(14, WIRE_TASK_DONE, got))->status, NQ_OK);
+}
+
+Test(session, ends_after_the_grace_when_the_connection_that_renews_it_is_gone_too)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    cr_assert_eq(call(4, renew(12))->status, NQ_OK);
+    cr_assert_eq(call(1, renew(13))->status, NQ_OK, "and from its own, which says nothing of the other");
+    fixture->dead_connection = 1;
+    fixture_tick(fixture, SESSIONS_PROBE_MS);
+    fixture->dead_connection = 4;
+    fixture_tick(fixture, NQ_SESSION_GRACE_MS_DEFAULT - 1);
+    cr_assert_eq(leased(14), 1);
+    fixture_tick(fixture, 1);
+    cr_assert_eq(leased(15), 0);
+}
+
+Test(session, ends_after_its_timeout_when_it_is_renewed_no_more)
+{
+    cr_assert_eq(fixture_put(fixture, 2, 10, "q", 1, "x"), NQ_OK);
+    call(1, get_request(11, "q", 1, 0));
+    cr_assert_eq(call(4, renew(12))->status, NQ_OK);
+    fixture->dead_connection = 1;
+    for (int i = 0; i < 14; i++) {
+        fixture_tick(fixture, 1000);
+    }
+    cr_assert_eq(leased(13), 1);
+    fixture_tick(fixture, 1000);
+    cr_assert_eq(leased(14), 0);
 }
 
 Test(session, that_holds_nothing_may_be_silent)
