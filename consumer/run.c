@@ -44,12 +44,14 @@ static void notify_of(struct runner *runner, const struct nq_item *item)
     cli_buffer_fini(&line);
 }
 
-// What was done as it left the broker can go nowhere else: it is worked on after a signal, too.
+// What was done as it left the broker can go nowhere else: it is worked on after a signal, too, and beyond --count.
 static bool works_on(const struct runner *runner)
 {
     const struct worker *worker = runner->worker;
-    bool only_here = worker->options->at_most_once && worker->status == NQ_OK && worker->taken < worker->limit;
-    return !runner->stopping || (only_here && !runner->killed);
+    if (worker->options->at_most_once) {
+        return !runner->stopping || (worker->status == NQ_OK && !runner->killed);
+    }
+    return !runner->stopping && worker->taken < worker->limit; // of several queues one more may have come than was asked of any
 }
 
 static void begin_commands(struct runner *runner)
@@ -72,7 +74,7 @@ static void print_ready(struct runner *runner)
     size_t sources[PRINT_SLOTS];
     while (works_on(runner) && runner->ready_count > 0) {
         struct output *output = runner->output;
-        while (output->count < PRINT_SLOTS && runner->worker->taken < runner->worker->limit && take_next(runner, &taken)) {
+        while (output->count < PRINT_SLOTS && works_on(runner) && take_next(runner, &taken)) {
             sources[output->count] = taken.source;
             output_add(output, taken.item);
             runner->worker->taken++;
@@ -86,7 +88,7 @@ static void print_ready(struct runner *runner)
             }
         }
         output->count = 0;
-        if (!ok || runner->worker->taken == runner->worker->limit) {
+        if (!ok) {
             return;
         }
     }
@@ -115,7 +117,7 @@ static bool is_over(struct runner *runner)
 {
     struct worker *worker = runner->worker;
     const struct consumer_options *options = worker->options;
-    if (worker->status != NQ_OK || worker_is_stopping(worker) || worker->taken == worker->limit) {
+    if (worker->status != NQ_OK || worker_is_stopping(worker) || worker->taken >= worker->limit) {
         return true;
     }
     if (!is_idle(runner)) {
@@ -244,6 +246,9 @@ static void loop(struct runner *runner)
             print_ready(runner);
         } else {
             begin_commands(runner);
+        }
+        if (!runner->stopping && runner->worker->taken >= runner->worker->limit) {
+            begin_stop(runner); // what is too much goes back before the last has ended
         }
         if (!runner->stopping) {
             take_more(runner);

@@ -13,7 +13,7 @@ static size_t room(const struct runner *runner)
     size_t slots = runner->commands_count + (options->prefetch_given ? (size_t)options->prefetch : 0);
     size_t used = runner->running + runner->ready_count;
     size_t free_slots = slots > used ? slots - used : 0;
-    uint64_t left = runner->worker->limit - runner->worker->taken;
+    uint64_t left = runner->worker->limit > runner->worker->taken ? runner->worker->limit - runner->worker->taken : 0;
     left = left > runner->ready_count ? left - runner->ready_count : 0;
     return left < free_slots ? (size_t)left : free_slots;
 }

@@ -96,6 +96,32 @@ def at_most_once_ends(lab):
 
 
 @scenario
+def items_of_two_queues_at_once(lab):
+    """-n 1 of two queues, and one frame brings an item of each: what is too much goes back, unless it is done already"""
+    client = lab.broker(memory=True).client()
+    pipe = lab.path("pipe")
+    os.mkfifo(pipe)
+    kinds = (((), 1), (("-j", "4", "--", "cat", pipe), 1), (("--at-most-once",), 2), (("--at-most-once", "--", "echo", "x"), 2))
+    for number, (flags, printed) in enumerate(kinds):
+        queues = ["%s%d" % (name, number) for name in "ab"]
+
+        def sum_of(name):
+            return sum(getattr(client.stat(queue), name) for queue in queues)
+
+        for queue in queues:
+            client.declare(queue)
+        consumer = lab.spawn("netqueue-consumer", *queues, "-n", "1", *flags, server=client.endpoint)
+        until(lambda: sum_of("waiting_gets") == 2, 20 * lab.slow, "it waits for both")
+        client.send_frame([client.make_put(queue, ["item"]) for queue in queues])
+        until(lambda: sum_of("ready") == 2 - printed, 20 * lab.slow, "what is too much is back, while the command runs")
+        if pipe in flags:
+            with open(pipe, "w", encoding="ascii") as file:
+                file.write("x\n")
+        check_equal(len(consumer.wait(60).expect(0).lines), printed, "printed with %s" % (flags,))
+        check_equal(sum_of("dones"), printed, "done with %s" % (flags,))
+
+
+@scenario
 def command_exit_codes(lab):
     """0 done, 75 requeued uncounted, 100 dead letter, else a failure"""
     broker = lab.broker()
