@@ -13,6 +13,7 @@ struct printer {
     struct nq_consumer *handle;
     struct output output;
     uint64_t idle_since_ms;
+    bool has_come; // an item, since then
 };
 
 static void finish(struct printer *printer, bool done)
@@ -38,9 +39,13 @@ static bool flush(struct printer *printer)
     return ok && printer->worker->status == NQ_OK;
 }
 
-static uint64_t idle_wait_ms(const struct printer *printer)
+static uint64_t idle_wait_ms(struct printer *printer)
 {
     const struct consumer_options *options = printer->worker->options;
+    if (printer->has_come) { // a look at the clock for each item would not be free
+        printer->has_come = false;
+        printer->idle_since_ms = cli_now_ms();
+    }
     uint64_t wait_ms = options->exit_when_empty ? EMPTY_LOOK_MS : NQ_WAIT_FOREVER;
     if (options->max_idle_given) {
         uint64_t idle_ms = cli_now_ms() - printer->idle_since_ms;
@@ -94,9 +99,7 @@ static bool turn(struct printer *printer)
     case NQ_OK:
         worker->taken++;
         output_add(&printer->output, item);
-        if (waited) {
-            printer->idle_since_ms = cli_now_ms();
-        }
+        printer->has_come = true;
         return (!waited && !output_is_full(&printer->output)) || flush(printer);
     case NQ_EMPTY:
         return !is_over(printer);

@@ -60,6 +60,24 @@ def ends(lab):
 
 
 @scenario
+def idle_since_the_last_item(lab):
+    """--max-idle counts from the last item, also when all were got ahead and nobody read them for longer than that"""
+    broker = lab.broker(memory=True)
+    check_equal(broker.client().put("q", *["x" * 100] * 3000).status, 0, "put")
+    end, pipe = os.pipe()
+    consumer = broker.spawn("netqueue-consumer", "q", "--prefetch", "5000", "--max-idle", "400ms", stdout=pipe)
+    os.close(pipe)
+    broker.await_stat("q", ready=0)
+    time.sleep(0.5)
+    before = time.monotonic()  # the pipe is full, and the last item is not in it
+    with open(end, "rb") as file:
+        check_equal(len(file.read().splitlines()), 3000, "lines")
+    consumer.wait(30).expect(0)
+    took = time.monotonic() - before
+    check(took >= 0.4, "took %.2f s", took)
+
+
+@scenario
 def several_queues(lab):
     broker = lab.broker(memory=True)
     client = broker.client()
