@@ -56,6 +56,7 @@ static enum nq_status take_items(struct completion_entry *entry, struct request 
                                                           outcome->reply, outcome->frame, entry->at_most_once, &answer)
                                           : NQ_NO_MEMORY;
     if (status != NQ_OK) {
+        session_disown(entry->client);
         free(items);
         return status;
     }

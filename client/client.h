@@ -116,6 +116,8 @@ void client_send(struct nq_client *client);
 void client_try_again(struct nq_client *client);
 uint64_t client_next_deadline_ms(const struct nq_client *client); // UINT64_MAX: none
 void session_goodbye(struct nq_client *client, uint64_t wait_ms);
+// There was no memory to hand over what has come on lease, or to give it back: HELLO does not name it, and the broker takes it back.
+void session_disown(struct nq_client *client);
 
 bool session_send_packed(struct nq_client *client, const struct wire_request_frame *frame);
 

@@ -218,6 +218,7 @@ enum nq_status nq_consumer_requeue(struct nq_consumer *self, struct nq_item **it
         token_batch_free(request->user);
         free(request->memory);
         free(request);
+        session_disown(self->client);
         return client_fail(self->client, NQ_NO_MEMORY, "requeue: out of memory");
     }
     self->unconfirmed++;

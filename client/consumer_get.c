@@ -59,6 +59,7 @@ static void take_answer(struct nq_consumer *self, struct request *request, const
     self->get_status = answer_create(self->client, bytes_of(self->queue), request->wire.id, reply, outcome->frame,
                                      self->options.at_most_once, &answer);
     if (self->get_status != NQ_OK) {
+        session_disown(self->client);
         return;
     }
     if (self->buffer_last != NULL) {

@@ -151,8 +151,10 @@ void finish_give_back(struct nq_item *item)
 {
     struct answer *answer = item->answer;
     enum nq_status status;
-    // Without memory for the token the lease runs out by itself once the session ends.
-    if (finish_is_local(item, &status) || !token_gather(&answer->client->returns, item)) {
+    if (finish_is_local(item, &status)) {
+        answer_unref(answer);
+    } else if (!token_gather(&answer->client->returns, item)) {
+        session_disown(answer->client); // with the last of what came with it
         answer_unref(answer);
     } else if (answer->client->background > 0 || answer->client->consumers != NULL) {
         client_wake(answer->client);
@@ -263,6 +265,7 @@ struct request *done_request(struct nq_item *item)
     struct token_batch *batch = NULL;
     struct request *request = token_gather(&batch, item) ? token_request(WIRE_TASK_DONE, batch) : NULL;
     if (request == NULL) {
+        session_disown(item->answer->client);
         if (batch == NULL || batch->count == 0) {
             answer_unref(item->answer);
         }
@@ -306,6 +309,7 @@ enum nq_status nq_requeue(struct nq_client *client, struct nq_item **item_p, con
     memcpy(queue, item->answer->queue, sizeof queue);
     struct request *request = requeue_request(item, options);
     if (request == NULL) {
+        session_disown(client);
         answer_unref(item->answer);
         return client_fail(client, NQ_NO_MEMORY, "requeue: out of memory");
     }

@@ -142,5 +142,8 @@ enum nq_status nq_task_done_many(struct nq_client *client, struct nq_item **item
     }
     free(all);
     free(gathered);
+    if (status == NQ_NO_MEMORY) {
+        session_disown(client);
+    }
     return status == NQ_OK ? NQ_OK : client_fail_on(client, status, "task_done", NULL, NULL);
 }

@@ -31,8 +31,11 @@ void get_return_items(struct nq_client *client, const struct wire_reply *reply, 
                       uint64_t id)
 {
     struct answer *answer;
-    if (reply->result != WIRE_GET || reply->as.get.count == 0 ||
-        answer_create(client, queue, id, reply, frame, false, &answer) != NQ_OK) {
+    if (reply->result != WIRE_GET || reply->as.get.count == 0) {
+        return;
+    }
+    if (answer_create(client, queue, id, reply, frame, false, &answer) != NQ_OK) {
+        session_disown(client);
         return;
     }
     uint32_t count = answer->count;
@@ -86,6 +89,7 @@ static enum nq_status take_items(struct nq_client *client, const char *queue, ui
     struct answer *answer;
     enum nq_status status = answer_create(client, bytes_of(queue), id, &call->reply, call->frame, at_most_once, &answer);
     if (status != NQ_OK) {
+        session_disown(client);
         return client_fail(client, status, "get from '%s': %s", queue, nq_status_text(status));
     }
     for (uint32_t i = 0; i < answer->count; i++) {

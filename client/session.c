@@ -66,6 +66,13 @@ static void greet_again(struct nq_client *client)
     client->session.opened_ms = client->now_ms;
 }
 
+void session_disown(struct nq_client *client)
+{
+    if (client->session.state == SESSION_UP) {
+        greet_again(client);
+    }
+}
+
 static void session_is_unknown(struct nq_client *client, uint64_t id)
 {
     tracker_is_unread(&client->tracker, id);

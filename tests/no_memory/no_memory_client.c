@@ -150,6 +150,8 @@ static void run_calls(uint64_t nth, uint64_t failures)
         no_memory_require(later == NQ_OK, nq_error_text(client)); // with memory again, the client works
         stored++;
     }
+    const bool kept = fake_broker_counts(broker, queue).leased > 0; // as of something that the put had to overtake
+    no_memory_require(client == NULL || !kept, "what could not be handed over has gone back");
     nq_client_destroy(&client);
     struct fake_counts counts = fake_broker_counts(broker, queue);
     no_memory_require(counts.ready + counts.leased + counts.done >= stored, "what the library said is stored is there");
