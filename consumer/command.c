@@ -105,7 +105,7 @@ void command_feed(struct command *command)
 
 int command_reap(struct command *command)
 {
-    int status = 0;
+    int status = SIGKILL; // when it cannot be known, it is not taken for well done
     while (waitpid(command->pid, &status, 0) < 0 && errno == EINTR) {
     }
     close(command->exit_fd);

@@ -49,6 +49,19 @@ static void on_signal(int number)
     wake_all();
 }
 
+// Whoever started us may have left us other ways with signals than a program expects: where those of children are ignored, nobody is told
+// how they ended; where those that stop us are held back, they do not.
+static bool undo_inherited(void)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t stops;
+    sigemptyset(&plain.sa_mask);
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    return sigaction(SIGCHLD, &plain, NULL) == 0 && pthread_sigmask(SIG_UNBLOCK, &stops, NULL) == 0;
+}
+
 bool cli_signals_install(void)
 {
     struct sigaction stop = {.sa_handler = on_signal};
@@ -57,7 +70,8 @@ bool cli_signals_install(void)
     sigaddset(&stop.sa_mask, SIGINT);
     sigaddset(&stop.sa_mask, SIGTERM);
     sigemptyset(&ignore.sa_mask);
-    return sigaction(SIGINT, &stop, NULL) == 0 && sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGPIPE, &ignore, NULL) == 0;
+    return sigaction(SIGINT, &stop, NULL) == 0 && sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGPIPE, &ignore, NULL) == 0 &&
+           undo_inherited();
 }
 
 unsigned cli_signals_count(void)

@@ -164,6 +164,24 @@ def command_exit_codes(lab):
 
 
 @scenario
+def inherited_signals(lab):
+    """started with the signals of children ignored, a command that fails has failed; with SIGTERM held back, it ends all the same"""
+    broker = filled(lab, 1)
+
+    def start(ways, *args):
+        with open(lab.path("ways.py"), "w", encoding="ascii") as file:
+            file.write("import os, signal, sys\n%s\nos.execv(sys.argv[1], sys.argv[1:])\n" % ways)
+        return lab.spawn(sys.executable, lab.path("ways.py"), lab.bin("netqueue-consumer"), *args, server=broker.endpoint)
+
+    start("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", "q", "-n", "1", "--", "false").wait(60).expect(1)
+    broker.await_stat("q", failed=1, dones=0)
+    consumer = start("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", "other")
+    broker.await_stat("other", waiting_gets=1)
+    consumer.signal(signal.SIGTERM)
+    consumer.wait(60).expect(0)
+
+
+@scenario
 def requeue_delay(lab):
     """an item put back with 75 comes again after --requeue-delay"""
     broker = lab.broker(memory=True)
