@@ -45,6 +45,7 @@ void peek_run(struct worker *worker);  // peek.c
 
 // main.c, for the others: note what ended the worker, with a line for people. The first one counts.
 void worker_fail(struct worker *worker, enum nq_status status, const char *text);
+void worker_fail_unknown(struct worker *worker); // the end has come before the last answers
 // True once a signal has come: finish what runs. Starts the grace.
 bool worker_is_stopping(struct worker *worker);
 // True with a second signal or when the grace is over: give everything back.

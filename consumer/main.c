@@ -15,6 +15,11 @@ void worker_fail(struct worker *worker, enum nq_status status, const char *text)
     }
 }
 
+void worker_fail_unknown(struct worker *worker)
+{
+    worker_fail(worker, NQ_OUTCOME_UNKNOWN, "stopped before the broker had answered: whether the last items are done is not known");
+}
+
 bool worker_is_stopping(struct worker *worker)
 {
     if (cli_signals_count() > 0 && worker->stop_ms == 0) {

@@ -123,7 +123,9 @@ static void close_handle(struct printer *printer)
         status = nq_consumer_flush(printer->handle, hurry ? 0 : worker_grace_left_ms(worker));
     } while (status == NQ_INTERRUPTED && !worker_must_end(worker));
     worker->lost += nq_consumer_lost(printer->handle);
-    if (status != NQ_OK && worker->status == NQ_OK) {
+    if (status == NQ_TIMED_OUT || status == NQ_INTERRUPTED) {
+        worker_fail_unknown(worker);
+    } else if (status != NQ_OK) {
         worker_fail(worker, status, nq_error_text(worker->client));
     }
     nq_consumer_close(&printer->handle, 0);

@@ -265,10 +265,13 @@ static void loop(struct runner *runner)
             }
             bool answered = runner->finishing == 0 && runner->ready_count == 0 && !take_is_waiting(runner);
             if (runner->running == 0 && (answered || cli_now_ms() >= end_ms)) {
-                return;
+                break;
             }
         }
         wait_and_serve(runner);
+    }
+    if (runner->finishing > 0) {
+        worker_fail_unknown(runner->worker);
     }
 }
 

@@ -308,6 +308,25 @@ def second_signal(lab):
 
 
 @scenario
+def stopped_while_the_broker_says_nothing(lab):
+    """ended before the broker has said that the last item is done: 69, as nobody knows"""
+    for queues in (("q",), ("q", "other")) if lab.long else (("q",),):
+        broker = lab.broker(memory=True)
+        check_equal(broker.client().put("q", "x" * 200000).status, 0, "put")
+        end, pipe = os.pipe()
+        consumer = broker.spawn("netqueue-consumer", *queues, "--grace", "100ms", stdout=pipe)
+        os.close(pipe)
+        broker.await_stat("q", leased=1)  # and the pipe is too small for it
+        os.kill(broker.pid, signal.SIGSTOP)
+        with open(end, "rb") as file:
+            check_equal(len(file.read(200001)), 200001, "printed")
+            consumer.signal(signal.SIGTERM)
+            result = consumer.wait(60).expect(69)
+        check_equal(len(result.err.splitlines()), 1, "lines")
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+@scenario
 def sigint_while_waiting(lab):
     """an idle consumer ends at once, 0"""
     broker = lab.broker(memory=True)
