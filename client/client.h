@@ -119,6 +119,9 @@ void session_goodbye(struct nq_client *client, uint64_t wait_ms);
 // There was no memory to hand over what has come on lease, or to give it back: HELLO does not name it, and the broker takes it back.
 void session_disown(struct nq_client *client);
 
+// Starts or stops signs of life. Each step does; so does what hands over items after the last one: the application works on them now.
+void session_update_keeper(struct nq_client *client);
+
 bool session_send_packed(struct nq_client *client, const struct wire_request_frame *frame);
 
 // ----------------------------------------------------------------------------------------------------------- hello.c

@@ -97,6 +97,7 @@ static enum nq_status take_items(struct nq_client *client, const char *queue, ui
     }
     *count = answer->count;
     answer_is_taken(answer, answer->count);
+    session_update_keeper(client);
     return NQ_OK;
 }
 

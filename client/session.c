@@ -331,7 +331,7 @@ static uint64_t keeper_interval_ms(const struct nq_client *client)
     return interval_ms > KEEPER_INTERVAL_MIN_MS ? interval_ms : KEEPER_INTERVAL_MIN_MS;
 }
 
-static void update_keeper(struct nq_client *client)
+void session_update_keeper(struct nq_client *client)
 {
     bool busy = client->leased_count > 0 || client->background > 0;
     if (client->keeper == NULL && busy && client->session.state == SESSION_UP) {
@@ -440,7 +440,7 @@ void client_step(struct nq_client *client)
     change_server(client);
     take_events(client); // of a connection that was opened in this step, before it is waited for
     renew_on_silence(client);
-    update_keeper(client);
+    session_update_keeper(client);
     if (session->state == SESSION_GREETING && client->now_ms >= session->not_before_ms) {
         session->not_before_ms = 0; // from now on it waits for the connection only
         if (connection_is_writable(client->connection) && !session_send_hello(client)) {

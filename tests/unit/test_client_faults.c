@@ -183,6 +183,13 @@ static bool two_renews(const struct fake_counts *counts)
     return counts->renews >= 2;
 }
 
+static uint64_t renews_before;
+
+static bool renews_since(const struct fake_counts *counts)
+{
+    return counts->renews > renews_before;
+}
+
 // An item on a lease that is short.
 static struct nq_item *get_one(struct rig *rig)
 {
@@ -190,7 +197,6 @@ static struct nq_item *get_one(struct rig *rig)
     fake_broker_set_lease_ms(rig->broker, 150);
     cr_assert_eq(rig_put(rig, "q", "a"), NQ_OK);
     cr_assert_eq(nq_get(rig->client, "q", NULL, &item), NQ_OK);
-    nq_stat(rig->client, "q", &(struct nq_queue_stats){0}); // a step in which the keeper is told
     return item;
 }
 
@@ -200,6 +206,20 @@ Test(faults, the_keeper_renews_short_leases_by_itself)
     struct nq_item *item = get_one(&rig);
     cr_assert(rig_wait(&rig, "q", two_renews)); // and the application does nothing
     cr_assert_eq(nq_task_done(rig.client, &item), NQ_OK);
+    rig_end(&rig);
+}
+
+Test(faults, the_keeper_renews_what_came_with_the_next)
+{
+    struct rig rig = rig_make();
+    struct nq_item *item = get_one(&rig);
+    enum nq_status done;
+    cr_assert(rig_wait(&rig, "q", two_renews));
+    cr_assert_eq(rig_put(&rig, "q", "b"), NQ_OK);
+    cr_assert_eq(nq_next(rig.client, "q", NULL, &item, &done), NQ_OK);
+    renews_before = fake_broker_counts(rig.broker, "q").renews;
+    cr_assert(rig_wait(&rig, "q", renews_since));
+    nq_item_destroy(&item);
     rig_end(&rig);
 }
 
@@ -216,13 +236,6 @@ Test(faults, a_session_timeout_of_a_millisecond_makes_no_flood_of_signs_of_life)
     uint64_t renews = fake_broker_counts(rig.broker, "q").renews;
     cr_assert_leq(renews, took_ms / (NQ_SESSION_TIMEOUT_MS_MIN / 3) + 1, "%d in %d ms", (int)renews, (int)took_ms);
     rig_end(&rig);
-}
-
-static uint64_t renews_before;
-
-static bool renews_since(const struct fake_counts *counts)
-{
-    return counts->renews > renews_before;
 }
 
 Test(faults, the_keeper_goes_along_to_another_broker)
