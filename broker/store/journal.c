@@ -14,6 +14,7 @@
 enum { ZEROS_BYTES = 1024 * 1024 };
 
 static const char magic[4] = {'N', 'Q', 'J', '1'};
+static const char unsynced_magic[4] = {'N', 'Q', 'U', '1'}; // of a group that was written without sync
 static const char *const file_names[JOURNAL_FILES] = {"journal-0", "journal-1"};
 
 struct journal {
@@ -22,6 +23,7 @@ struct journal {
     bool sync;
     bool failed;
     bool has_strays; // groups were found that do not follow the last one
+    bool is_damaged; // one of them stands on those that are missing
     uint64_t salt;
     uint64_t last; // number of the last group
     int at;        // the file in use
@@ -31,6 +33,7 @@ struct journal {
 // As written in front of a group: magic, crc32c of the rest and the content, salt, number, length.
 struct group_head {
     uint64_t salt, number, len;
+    bool synced; // what was answered before it is on the disk; by the magic
 };
 
 static enum nq_status fail(struct store_error *error, enum nq_status status, const char *what, int why)
@@ -51,7 +54,7 @@ size_t journal_group_bytes(size_t len)
 
 static void write_head(uint8_t *group, const struct group_head *head)
 {
-    memcpy(group, magic, 4);
+    memcpy(group, head->synced ? magic : unsynced_magic, 4);
     memcpy(group + 8, &head->salt, 8);
     memcpy(group + 16, &head->number, 8);
     memcpy(group + 24, &head->len, 8);
@@ -59,14 +62,20 @@ static void write_head(uint8_t *group, const struct group_head *head)
     memcpy(group + 4, &crc, 4);
 }
 
+static bool is_magic(const void *bytes)
+{
+    return memcmp(bytes, magic, sizeof(magic)) == 0 || memcmp(bytes, unsynced_magic, sizeof(magic)) == 0;
+}
+
 // False: no group of ours begins here, or it is not whole.
 static bool read_head(const uint8_t *file, uint64_t file_bytes, uint64_t offset, uint64_t salt, struct group_head *head)
 {
     uint32_t crc;
     const uint8_t *group = file + offset;
-    if (offset + JOURNAL_HEADER_BYTES > file_bytes || memcmp(group, magic, 4) != 0) {
+    if (offset + JOURNAL_HEADER_BYTES > file_bytes || !is_magic(group)) {
         return false;
     }
+    head->synced = memcmp(group, magic, 4) == 0;
     memcpy(&crc, group + 4, 4);
     memcpy(&head->salt, group + 8, 8);
     memcpy(&head->number, group + 16, 8);
@@ -98,16 +107,23 @@ static void measure(struct stretch *stretch, uint64_t salt)
     }
 }
 
-// Is there a whole group behind the stretch that is later than `last`?
-static bool has_later(const struct stretch *stretch, uint64_t salt, uint64_t last)
+// A group behind one that is missing. Written with sync it was acknowledged behind that, so the journal is damaged; else a power cut may
+// have taken the other.
+static void note_stray(struct journal *self, const struct group_head *head)
+{
+    self->has_strays = true;
+    self->is_damaged = self->is_damaged || (self->sync && head->synced);
+}
+
+// Whole groups behind the stretch that are later than `last`.
+static void find_later(struct journal *self, const struct stretch *stretch, uint64_t last)
 {
     struct group_head head;
     for (uint64_t at = stretch->end; at + JOURNAL_HEADER_BYTES <= stretch->file_bytes; at += JOURNAL_BLOCK_BYTES) {
-        if (read_head(stretch->file, stretch->file_bytes, at, salt, &head) && head.number > last) {
-            return true;
+        if (read_head(stretch->file, stretch->file_bytes, at, self->salt, &head) && head.number > last) {
+            note_stray(self, &head);
         }
     }
-    return false;
 }
 
 static enum nq_status visit_stretch(struct journal *self, const struct stretch *stretch, uint64_t *applied, journal_visit *visit,
@@ -123,8 +139,8 @@ static enum nq_status visit_stretch(struct journal *self, const struct stretch *
             continue;
         }
         if (head.number != *applied + 1) {
-            self->has_strays = !self->sync;
-            return self->sync ? fail(error, NQ_DAMAGED, "a group is missing", 0) : NQ_OK;
+            note_stray(self, &head);
+            return self->is_damaged ? fail(error, NQ_DAMAGED, "a group is missing", 0) : NQ_OK;
         }
         status = visit(context, head.number, stretch->file + at + JOURNAL_HEADER_BYTES, (size_t)head.len, error);
         *applied = head.number;
@@ -145,9 +161,9 @@ static enum nq_status read_groups(struct journal *self, struct stretch *stretche
         status = visit_stretch(self, &stretches[1 - older], &applied, visit, context, error);
     }
     for (int i = 0; status == NQ_OK && i < JOURNAL_FILES; i++) {
-        self->has_strays = self->has_strays || has_later(&stretches[i], self->salt, applied);
+        find_later(self, &stretches[i], applied);
     }
-    if (self->has_strays && self->sync) {
+    if (status == NQ_OK && self->is_damaged) {
         status = fail(error, NQ_DAMAGED, "it is damaged in the middle: what follows was acknowledged and cannot be applied", 0);
     }
     self->last = applied;
@@ -306,7 +322,7 @@ bool journal_is_used(int dir_fd)
     for (int i = 0; i < JOURNAL_FILES && !used; i++) {
         char head[sizeof(magic)];
         int fd = openat(dir_fd, file_names[i], O_RDONLY | O_CLOEXEC);
-        used = fd >= 0 && pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && memcmp(head, magic, sizeof(magic)) == 0;
+        used = fd >= 0 && pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && is_magic(head);
         if (fd >= 0) {
             close(fd);
         }
@@ -389,7 +405,7 @@ static bool write_all(struct journal *self, const uint8_t *group, size_t bytes)
 enum nq_status journal_append(struct journal *self, uint8_t *group, size_t len, struct store_error *error)
 {
     size_t bytes = journal_group_bytes(len);
-    const struct group_head head = {.salt = self->salt, .number = self->last + 1, .len = len};
+    const struct group_head head = {.salt = self->salt, .number = self->last + 1, .len = len, .synced = self->sync};
     if (self->failed) {
         return fail(error, NQ_STORAGE_FAILED, "it has failed before", 0);
     }

@@ -2,7 +2,8 @@
 //
 // A group starts on a block of its own, so that no byte once acknowledged is written again. It carries its number (one more
 // than the group before), its length and a checksum: at start, groups are read as long as these fit. What lies behind the last
-// one is from an earlier use of the file and has lower numbers; a later group found there means that the journal is damaged.
+// one is from an earlier use of the file and has lower numbers; a later group found there means that the journal is damaged, unless it
+// was written without sync, which it says: then a power cut may have taken what was in front of it.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ typedef enum nq_status journal_visit(void *context, uint64_t number, const void 
 //
 // file_bytes  of each file, where it is created; `salt` keeps the journals of different stores apart
 // above       number of the last group that is applied elsewhere
-// Errors: DAMAGED with sync: a group is missing or wrong in the middle; STORAGE_FAILED; NO_MEMORY; those of `visit`.
+// Errors: DAMAGED with sync: a group is missing or wrong in front of one that was written with sync; STORAGE_FAILED; NO_MEMORY; those of `visit`.
 enum nq_status journal_open(int dir_fd, uint64_t file_bytes, bool sync, uint64_t salt, uint64_t above, journal_visit *visit,
                             void *context, struct journal **out, struct store_error *error);
 void journal_close(struct journal **self_p);
