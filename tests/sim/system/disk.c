@@ -81,6 +81,7 @@ static void item_moved(uint64_t queue_id, uint64_t seq, uint64_t to_queue_id, ui
                 (unsigned long long)to_seq);
     item_removed(queue_id, seq);
     struct disk_place *moved = item_stored(to_queue_id, to_seq, place->id, true);
+    moved->moved_at = oracle_moment();
     moved->dead = from != NULL && to != NULL && same_text(from->dead_letter, from->dead_letter_len, to->name, to->name_len);
 }
 

@@ -8,6 +8,7 @@ struct disk_place {
     uint64_t queue_id, seq;
     uint64_t id; // of the item
     uint64_t accepted_ms;
+    uint64_t moved_at; // the moment in which that was durable; 0: it was put there
     bool is_there;
     bool dead;                      // moved there as a dead letter
     bool again;                     // put again when the queue it had been put into was gone

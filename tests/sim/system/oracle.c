@@ -258,6 +258,9 @@ void oracle_joined(unsigned queue, uint64_t asked_at)
         }
         const struct disk_place *place = disk_place_of(id);
         const struct queue_record *record = disk_queue(place->queue_id);
+        if (place->moved_at >= asked_at) {
+            continue; // it was a dead letter when the join came, and may have come back behind it
+        }
         if (disk_is_live(place) && oracle_queue_index(record->name, record->name_len) == queue && fact->queue == queue) {
             world_fail("item %llu was put before a join, which is answered before the item is done, and durably so", ITEM(fact));
         }
