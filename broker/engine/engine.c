@@ -351,6 +351,12 @@ void engine_collect(struct engine *self, uint64_t now_ms, bool clean)
     self->meta_dirty = false;
     self->reclaimed_in_group = false;
     self->moved_bytes = 0;
+    self->put_bytes = 0;
+}
+
+uint64_t engine_put_bytes(const struct engine *self)
+{
+    return self->put_bytes;
 }
 
 uint64_t engine_moved_bytes(const struct engine *self)

@@ -75,6 +75,14 @@ void engine_collect(struct engine *self, uint64_t now_ms, bool clean);
 // The changes of the last engine_collect are durable: bodies given with their puts are no longer needed.
 void engine_mark_durable(struct engine *self);
 
+// What the items that these changes put will take of memory, once they are stored, at the most: their bytes, and so much for each, as a
+// delayed one has records, too.
+static inline uint64_t engine_kept_bytes(uint64_t delay_ms)
+{
+    return delay_ms > 0 ? 1000 : 200;
+}
+uint64_t engine_put_bytes(const struct engine *self);
+
 enum engine_durability { ENGINE_DURABLE, ENGINE_SEALED, ENGINE_OPEN };
 enum engine_durability engine_durability(const struct queue *queue, uint64_t seq);
 // Body and headers of an item whose put is not yet marked durable. False: it is in the store, or not in the queue.

@@ -44,6 +44,7 @@ struct engine {
     size_t dead_heaps_count, dead_heaps_capacity;
     bool reclaimed_in_group;
     uint64_t moved_bytes; // in the open group
+    uint64_t put_bytes;   // likewise
 
     struct changes *changes;
     struct list dirty_queues, dirty_items, dirty_runs, dirty_streams, dirty_sessions, sealed_queues;

@@ -135,6 +135,7 @@ static bool accept(struct engine *self, struct queue *queue, const struct engine
     for (size_t i = first; i < first + count; i++) {
         record->put_bytes += body_bytes(put, i);
     }
+    self->put_bytes += record->put_bytes - recent.put_bytes + count * engine_kept_bytes(put->delay_ms);
     record->next_seq += count;
     record->puts += count;
     if (put->delay_ms > 0 && !delay_items(self, queue, put, first, count, first_seq)) {

@@ -52,6 +52,11 @@ bool groups_open_moves_enough(const struct groups *self)
     return engine_moved_bytes(self->engine) >= self->bytes_max;
 }
 
+uint64_t groups_put_bytes(const struct groups *self)
+{
+    return engine_put_bytes(self->engine) + self->flying_put_bytes;
+}
+
 void groups_note_looks(struct groups *self, uint64_t looks)
 {
     self->open->items += looks / GROUP_LOOKS_PER_ITEM;
@@ -90,6 +95,7 @@ const struct changes *groups_seal(struct groups *self, uint64_t now_ms, bool cle
 {
     assert(self->flying == NULL);
     self->flying_waited = engine_pending(self->engine) == ENGINE_PENDING_WAITED || self->open->answers.count > 0;
+    self->flying_put_bytes = engine_put_bytes(self->engine);
     engine_collect(self->engine, now_ms, clean);
     dispatch_seal(self->dispatch);
     self->flying = self->open;
@@ -115,6 +121,7 @@ void groups_landed(struct groups *self)
     group_restart(self->flying);
     self->flying = NULL;
     self->flying_waited = false;
+    self->flying_put_bytes = 0;
 }
 
 void groups_recycle(struct groups *self)

@@ -21,6 +21,7 @@ struct groups {
     struct group pair[2];
     struct group *open, *flying; // flying: NULL, or sealed and not yet durable
     bool flying_waited;          // somebody waits for what is in flight
+    uint64_t flying_put_bytes;   // as engine_put_bytes
     uint64_t bytes_max;          // of a group; GROUP_BYTES_MAX unless set to less
     struct answer_list now;      // these wait for nothing
 };
@@ -36,6 +37,8 @@ bool groups_open_is_full(const struct groups *self);
 bool groups_open_has_enough(const struct groups *self);
 bool groups_open_moves_enough(const struct groups *self); // from queue to queue: its commit will hold copies of all that
 
+// What the items that were put and are not stored yet will take of memory.
+uint64_t groups_put_bytes(const struct groups *self);
 // So many items were looked at in vain: that takes time, too, though less than to do something with one.
 void groups_note_looks(struct groups *self, uint64_t looks);
 

@@ -98,7 +98,7 @@ static enum step move_to(const struct redrive *job, struct service *service, uin
     if (name.len == 0) {
         return STEP_SKIPPED; // it came from nowhere
     }
-    *end = space_state(&service->space, now_ms, bytes); // its body is written anew, as a put's
+    *end = space_state(&service->space, now_ms, bytes, groups_put_bytes(&service->groups)); // its body is written anew, as a put's
     if (*end != NQ_OK) {
         return STEP_END;
     }

@@ -49,7 +49,7 @@ void refuse_put(struct request *request, enum nq_status status)
 
 static uint64_t bytes_of(const struct wire_put *put)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = put->count * engine_kept_bytes(put->delay_ms); // many small ones take memory, too
     for (size_t i = 0; i < put->count; i++) {
         bytes += put->bodies[i].len;
     }
@@ -65,7 +65,7 @@ void request_put(struct request *request)
 {
     const struct wire_put *put = &request->wire->as.put;
     struct service *self = request->service;
-    enum nq_status room = space_state(&self->space, request->now_ms, bytes_of(put));
+    enum nq_status room = space_state(&self->space, request->now_ms, bytes_of(put), groups_put_bytes(&self->groups));
     if (room != NQ_OK && accepted_before(request).accepted < put->count) {
         refuse_put(request, room);
         return;

@@ -149,8 +149,9 @@ static enum nq_status check_initial(const struct request *request)
     if (bounded && declare->initial > options->maxsize) {
         return NQ_TOO_LARGE;
     }
-    bool enough = groups_open_has_enough(&request->service->groups);
-    return enough ? NQ_BUSY : space_state(&request->service->space, request->now_ms, 0);
+    struct service *self = request->service;
+    bool enough = groups_open_has_enough(&self->groups);
+    return enough ? NQ_BUSY : space_state(&self->space, request->now_ms, 0, groups_put_bytes(&self->groups));
 }
 
 static enum nq_status put_initial(const struct request *request, struct queue *queue)

@@ -24,20 +24,26 @@ static void say(const struct space *self, const struct store_space *now, const s
     }
 }
 
-static struct memory_room look_at_memory(const struct space *self)
+static struct memory_room with(struct memory_room room, uint64_t under_way)
+{
+    room.used_bytes += under_way;
+    return room;
+}
+
+static struct memory_room look_at_memory(const struct space *self, uint64_t under_way)
 {
     if (self->memory == NULL) {
         return (struct memory_room){0};
     }
-    struct memory_room room = self->memory();
+    struct memory_room room = with(self->memory(), under_way);
     if (memory_is_short(room)) {
         memory_give_back();
-        room = self->memory();
+        room = with(self->memory(), under_way);
     }
     return room;
 }
 
-enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes)
+enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes, uint64_t under_way)
 {
     self->bytes_since += self->state == NQ_OK ? bytes : 0; // else they are refused
     if (now_ms < self->next_look_ms && self->bytes_since < SPACE_LOOK_BYTES) {
@@ -49,7 +55,7 @@ enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes)
     if (store_space(self->store, &now) != NQ_OK) {
         return self->state; // the commit will tell
     }
-    struct memory_room memory = look_at_memory(self);
+    struct memory_room memory = look_at_memory(self, under_way);
     bool full =
         (now.limit_bytes > 0 && now.used_bytes >= now.limit_bytes) || now.free_bytes < self->reserve_bytes || now.reserve_in_use;
     enum nq_status state = full ? NQ_NO_SPACE : memory_is_short(memory) ? NQ_BUSY : NQ_OK;

@@ -17,5 +17,6 @@ struct space {
 };
 
 void space_init(struct space *self, struct store *store, uint64_t reserve_bytes, struct memory_room (*memory)(void));
-// `bytes` are about to be accepted: OK, NO_SPACE (the disk), BUSY (the memory). Says so in the log when the answer changes.
-enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes);
+// `bytes` are about to be accepted, and so many are under way that will take memory yet: OK, NO_SPACE (the disk), BUSY (the memory). Says so
+// in the log when the answer changes.
+enum nq_status space_state(struct space *self, uint64_t now_ms, uint64_t bytes, uint64_t under_way);

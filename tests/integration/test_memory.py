@@ -164,6 +164,45 @@ def largest_frames_within_a_group(lab):
             check_alive(lab, group, broker)
 
 
+def frame_of_empty_items(client, queue, first_number, delay_ms):
+    """One frame, about as long as the broker takes, of puts of 10,000 empty items each; the ids of these."""
+    count = client.hello_reply.limits.frame_bytes // 2 // 10100
+    more = {"stream": 1 + client.session_id[0], "delay_ms": delay_ms}
+    puts = [client.make("put", queue=queue, bodies=[b""] * 10000, first_number=first_number + 10000 * i, **more) for i in range(count)]
+    client.send_frame(puts)
+    return [put.id for put in puts]
+
+
+def empty_items_until_busy(lab, clients, delay_ms):
+    """By these clients at once, each in a queue of its own, until each was refused something; how many were accepted."""
+    accepted, refused = [0] * len(clients), set()
+    while len(refused) < len(clients):
+        sent = [frame_of_empty_items(client, "q%d" % i, accepted[i] + 1, delay_ms) for i, client in enumerate(clients)]
+        for i, client in enumerate(clients):
+            replies = [client.wait(request, 60 * lab.slow) for request in sent[i]]
+            statuses = {Status(reply.status) for reply in replies}
+            check(statuses <= {Status.OK, Status.BUSY, Status.OUT_OF_SEQUENCE, Status.STREAM_UNKNOWN}, "statuses %s", statuses)
+            accepted[i] += sum(reply.put.accepted for reply in replies)
+            refused |= {i} if statuses != {Status.OK} else set()
+    return sum(accepted)
+
+
+@scenario(timeout=180)
+def tiny_items_within_a_group(lab):
+    """what a broker in memory keeps of an item that is empty and delayed is many times what it takes in a frame: puts are refused in time"""
+    no_sanitizer(lab)
+    with ControlGroup(lab, 160 * MEBI) as group:
+        broker = group.broker(memory=True)
+        clients = [broker.client() for _ in range(3)]
+        accepted = empty_items_until_busy(lab, clients, 3600000)
+        lab.note("%d empty items" % accepted)
+        check_alive(lab, group, broker)
+        purged = sum(clients[0].call("purge", timeout=60 * lab.slow, queue="q%d" % i).count.count for i in range(3))
+        check_equal(purged, accepted, "what the broker held")
+        takes_puts_again(lab, clients[0])
+        check_alive(lab, group, broker)
+
+
 @scenario(timeout=180)
 def slow_consumers_within_a_group(lab):
     """consumers ask for all there is and do not read the answers: what is kept for them is bounded, and goes back to its places when they go"""

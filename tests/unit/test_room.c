@@ -257,3 +257,36 @@ Test(room, answers_hold_memory_for_the_items_they_have_not_for_those_asked_for)
     cr_assert_eq(fixture_take(fixture, 1, 11)->as.peek.count, (size_t)3);
     cr_assert_eq(fixture_take(fixture, 1, 12)->as.get.count, (size_t)3);
 }
+
+static struct memory_room memory;
+
+static struct memory_room look(void)
+{
+    return memory;
+}
+
+// One frame may bring a million items of no bytes; what each takes once it is stored is not to be seen yet when the next put comes.
+Test(room, puts_of_a_frame_are_refused_before_they_take_more_memory_than_there_is)
+{
+    enum { MEBI = 1024 * 1024, PUTS = 40, ITEMS = 10000, ROOM_MEBI = 16 };
+    static const struct nq_bytes bodies[ITEMS];
+    struct wire_request puts[PUTS];
+    fixture->rig.service.space.memory = look;
+    memory = (struct memory_room){.used_bytes = 1000 * MEBI - MEMORY_RESERVE_BYTES - ROOM_MEBI * MEBI, .limit_bytes = 1000 * MEBI};
+    for (size_t i = 0; i < PUTS; i++) {
+        puts[i] = put_request(100 + i, "q", 1 + i * ITEMS, bodies, ITEMS);
+    }
+    fixture_tick(fixture, SPACE_LOOK_MS);
+    fixture_send(fixture, 1, puts, PUTS);
+    fixture_commit(fixture);
+    uint64_t accepted = 0;
+    for (size_t i = 0; i < PUTS; i++) {
+        const struct wire_reply *reply = fixture_take(fixture, 1, 100 + i);
+        cr_assert_eq(reply->status, reply->as.put.accepted == ITEMS ? NQ_OK : NQ_BUSY);
+        accepted += reply->as.put.accepted;
+    }
+    cr_assert_gt(accepted, 0u);
+    cr_assert_leq(accepted * engine_kept_bytes(0), (uint64_t)ROOM_MEBI * MEBI + 2 * SPACE_LOOK_BYTES);
+    fixture_tick(fixture, SPACE_LOOK_MS);
+    cr_assert_eq(call(1, put_request(200, "q", 1 + accepted, bodies, 1))->status, NQ_OK, "it was not taken after all");
+}
