@@ -140,7 +140,7 @@ static size_t fair_share(const struct queue *queue, const struct attachment *att
 static enum engine_status lease(struct engine *self, struct queue *queue, struct attachment *attachment,
                                 const struct engine_get *get, size_t count, struct engine_grant *out)
 {
-    out->items = calloc(count, sizeof(*out->items));
+    out->items = malloc(count * sizeof(*out->items)); // as many as are filled in are looked at
     struct run *run = out->items == NULL ? NULL : run_create(self, attachment);
     if (run == NULL) {
         return engine_no_memory(self);

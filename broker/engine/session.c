@@ -345,8 +345,10 @@ void engine_sessions_each(struct engine *self, void *context, void (*visit)(void
 // Whoever asks one queue after the other must not leave something behind in each. A temporary queue lives by what it was asked.
 static void forget_idle(struct engine *self, struct session *session)
 {
+    enum { LOOKS = 2 };
+    _Static_assert((int)ATTACHMENTS_KEPT >= (int)LOOKS, "the one that has just come is not looked at");
     struct link *oldest = list_first(&session->attachments);
-    for (int looks = 2; looks > 0 && session->attachments.count > ATTACHMENTS_KEPT && oldest != NULL; looks--) { // one has come
+    for (int left = LOOKS; left > 0 && session->attachments.count > ATTACHMENTS_KEPT && oldest != NULL; left--) {
         struct attachment *attachment = list_object(oldest, struct attachment, in_session);
         if (attachment->runs == 0 && attachment->waits == 0 && !attachment->queue->record.temporary) {
             detach(self, attachment);
