@@ -212,7 +212,10 @@ struct engine_granted *engine_granted_fit(struct engine_granted *items, size_t c
         return NULL;
     }
     struct engine_granted *fit = realloc(items, count * sizeof(*items));
-    return fit != NULL ? fit : items;
+    if (fit == NULL) {
+        return items; // as large as they were
+    }
+    return fit;
 }
 
 void engine_grant_clear(struct engine_grant *grant)
