@@ -6,7 +6,7 @@ import os
 import sys
 
 sys.dont_write_bytecode = True
-from nqlab import check, check_equal, main, scenario, until
+from nqlab import check, check_equal, given_time, main, scenario, until
 from nqlab.crew import Hand
 from nqlab.history import History, settle
 from nqlab.lines import Lines
@@ -74,13 +74,25 @@ def with_network(*flags, keys=False, make_link=TunLink):
     return mark
 
 
-def on_each_link(*flags, keys=False, long_timeout=1800, netem_long_only=True):
+def on_a_scale(work, flags, make_link):
+    """A scenario with a network that is made again with longer times: flags that are numbers are seconds, work(lab, network, scale) has the scale."""
+    @functools.wraps(work)
+    def attempt(lab, scale):
+        scaled = ["%ds" % (flag * scale) if isinstance(flag, int) else flag for flag in flags]
+        with_network(*scaled, make_link=make_link)(lambda lab, network: work(lab, network, scale))(lab)
+    return given_time(attempt)
+
+
+def on_each_link(*flags, keys=False, long_timeout=1800, netem_long_only=True, on_scales=False):
     """Two scenarios with a network: on our own link, and, called netem_..., on the kernel's."""
     def mark(work):
         for prefix, make_link in (("", TunLink), ("netem_", NetemLink)):
-            whole = with_network(*flags, keys=keys, make_link=make_link)(work)
+            if on_scales:
+                whole = on_a_scale(work, flags, make_link)
+            else:
+                whole = with_network(*flags, keys=keys, make_link=make_link)(work)
             whole.__name__ = prefix + work.__name__
-            scenario(timeout=240, long_timeout=long_timeout, long_only=netem_long_only and make_link is NetemLink)(whole)
+            scenario(timeout=600 if on_scales else 240, long_timeout=long_timeout, long_only=netem_long_only and make_link is NetemLink)(whole)
         return work
     return mark
 
@@ -147,7 +159,7 @@ class LongWork:
     """A consumer on the clients' host works on one item until it is told to end."""
 
     def __init__(self, lab, network, lease):
-        self.network, self.seen, self.hold = network, lab.path("seen"), lab.write("hold", b"")
+        self.network, self.seen, self.hold = network, lab.write("seen", b""), lab.write("hold", b"")
         network.ask("netqueue", "declare", "work", "--lease", lease).expect(0)
         network.ask("netqueue-producer", "work", "long").expect(0)
         command = 'cat >> "%s"; while test -e "%s"; do sleep 0.1; done' % (self.seen, self.hold)
@@ -165,11 +177,11 @@ class LongWork:
             check_equal(file.read(), b"long", "what was worked on")
 
 
-@on_each_link("--session-timeout", "12s", long_timeout=900)
-def slow_link(lab, network):
+@on_each_link("--session-timeout", 12, long_timeout=2400, on_scales=True)  # a packet that is dropped again and again comes 12 s late now and then
+def slow_link(lab, network, scale):
     """0.2 s each way and 16 kB a second: who waits or works for longer than sessions and leases last keeps both, and gets what it waited for"""
     network.link.both(SLOW)
-    work = LongWork(lab, network, "12s")
+    work = LongWork(lab, network, "%ds" % (12 * scale))
     network.ask("netqueue", "declare", "full", "--maxsize", "1").expect(0)
     network.ask("netqueue-producer", "full", "first").expect(0)
     getter = network.spawn("netqueue-consumer", "empty", "-n", "1")
@@ -182,7 +194,7 @@ def slow_link(lab, network):
     bulk = network.spawn("netqueue-producer", "bulk", "-n", 400 if lab.long else 60, "--size", "1000")
     for _ in range(10 if lab.long else 1):
         load.await_done(1)
-        network.let_pass(25000)
+        network.let_pass(25000 * scale)
     bulk.wait(60).expect(0)
     for queue, waiting in (("empty", "waiting_gets"), ("full", "waiting_puts"), ("work", "waiting_joins")):
         check_equal(network.stat(queue)[waiting], 1, "%s of %s" % (waiting, queue))
