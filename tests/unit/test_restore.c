@@ -43,16 +43,22 @@ Test(restore, puts_are_there_and_the_epoch_has_risen)
     fixture_destroy(fixture);
 }
 
-Test(restore, after_a_clean_stop_leases_and_sessions_go_on)
+// Session 1 has one item on lease, by its get 11; its broker has ended by itself, and started again so much later.
+static struct fixture *restarted_with_one_on_lease(uint64_t pause_ms, uint8_t *token)
 {
     struct fixture *fixture = fixture_create();
-    uint8_t token[NQ_RESUME_TOKEN_BYTES];
     fixture_hello(fixture, 1, token);
     cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
     const struct wire_request get = get_request(11, "q", 1, 0);
     fixture_call(fixture, 1, &get);
     commit_cleanly(fixture);
-    fixture = restart(fixture, 1000);
+    return restart(fixture, pause_ms);
+}
+
+Test(restore, after_a_clean_stop_leases_and_sessions_go_on)
+{
+    uint8_t token[NQ_RESUME_TOKEN_BYTES];
+    struct fixture *fixture = restarted_with_one_on_lease(1000, token);
     uint8_t id[NQ_SESSION_ID_BYTES];
     session_id_of(1, id);
     const uint64_t held[] = {11};
@@ -118,13 +124,7 @@ Test(restore, a_start_that_is_taken_back_does_not_end_the_doubt_of_a_crash)
 
 Test(restore, a_session_that_does_not_come_back_ends_after_its_timeout)
 {
-    struct fixture *fixture = fixture_create();
-    fixture_hello(fixture, 1, NULL);
-    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
-    const struct wire_request get = get_request(11, "q", 1, 0);
-    fixture_call(fixture, 1, &get);
-    commit_cleanly(fixture);
-    fixture = restart(fixture, 0);
+    struct fixture *fixture = restarted_with_one_on_lease(0, NULL);
     fixture_hello(fixture, 2, NULL);
     const struct wire_request stat = on_queue_request(12, WIRE_STAT, "q");
     cr_assert_eq(fixture_call(fixture, 2, &stat)->as.stat.leased, 1);
@@ -137,14 +137,8 @@ Test(restore, a_session_that_does_not_come_back_ends_after_its_timeout)
 // It works on its item, and has not looked at its connection since the start; but it lives, and says so.
 Test(restore, a_session_that_is_renewed_goes_on_without_coming_back)
 {
-    struct fixture *fixture = fixture_create();
     uint8_t token[NQ_RESUME_TOKEN_BYTES];
-    fixture_hello(fixture, 1, token);
-    cr_assert_eq(fixture_put(fixture, 1, 10, "q", 1, "x"), NQ_OK);
-    const struct wire_request get = get_request(11, "q", 1, 0);
-    fixture_call(fixture, 1, &get);
-    commit_cleanly(fixture);
-    fixture = restart(fixture, 0);
+    struct fixture *fixture = restarted_with_one_on_lease(0, token);
     uint8_t id[NQ_SESSION_ID_BYTES];
     session_id_of(1, id);
     const struct wire_request renew = {.id = 12, .op = WIRE_RENEW, .as.renew = {{sizeof(id), id}, {sizeof(token), token}}};
